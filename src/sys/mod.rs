@@ -1,0 +1,9 @@
+//! The only door to clock, cores, sockets, TLS, files and signals.
+//!
+//! Thread: any.  Invariants: nothing here decides anything about trading; every failure says what, where and why.
+
+pub mod clock;
+pub mod cores;
+pub mod files;
+pub mod net;
+pub mod signals;
