@@ -232,6 +232,8 @@ pub enum Control {
     Kill,
     /// Clean stop (SIGTERM): no new entries, then `on_stop`.
     Stop,
+    /// The house itself cannot go on safely (a full journal, a full disk): no new entries until resumed.
+    Halt(super::record::PauseReason),
     /// One staged value of a reload.
     Set(ParamKey, i64),
     /// All staged values take force together, here.
