@@ -7,6 +7,7 @@
 pub mod binance_spot;
 pub mod defillama;
 pub mod pumpfun;
+pub mod scan;
 pub mod solana;
 
 /// Why a frame could not become an event. `at` counts bytes from the start of the frame.
