@@ -1,1 +1,72 @@
-//! signals
+//! Signals of the operating system as two words to look at.
+//!
+//! Thread: any; the handlers only store to atomics.  Invariants: a signal decides nothing here; whoever owns the loop
+//! reads the words and acts.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use signal_hook::consts::signal::{SIGHUP, SIGINT, SIGTERM};
+
+/// What the operator asked for so far. Clones see the same words.
+#[derive(Clone, Debug, Default)]
+pub struct Signals {
+    stop: Arc<AtomicBool>,
+    reloads: Arc<AtomicUsize>,
+    hangup: Arc<AtomicBool>,
+}
+
+impl Signals {
+    /// Takes over SIGTERM, SIGINT (stop) and SIGHUP (reload). A second SIGINT or SIGTERM ends the process at once: the
+    /// way out of a stop that hangs.
+    pub fn install() -> std::io::Result<Signals> {
+        let signals = Signals::default();
+        for signal in [SIGTERM, SIGINT] {
+            // Order matters: the first signal finds the flag down and only raises it.
+            signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&signals.stop))?;
+            signal_hook::flag::register(signal, Arc::clone(&signals.stop))?;
+        }
+        signal_hook::flag::register(SIGHUP, Arc::clone(&signals.hangup))?;
+        Ok(signals)
+    }
+
+    /// True once a stop was asked for.
+    pub fn stop_asked(&self) -> bool {
+        self.stop.load(Ordering::Relaxed) // one word, nothing else is published with it
+    }
+
+    /// Asks for a stop from inside the process.
+    pub fn ask_stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Reloads asked for so far; several in a row before a look count as one.
+    pub fn reloads(&self) -> usize {
+        if self.hangup.swap(false, Ordering::Relaxed) {
+            return self.reloads.fetch_add(1, Ordering::Relaxed) + 1;
+        }
+        self.reloads.load(Ordering::Relaxed)
+    }
+
+    /// The flag itself, for a loop that is given one word to watch.
+    pub fn stop_flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.stop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_raise_the_stop_flag_and_count_reloads() {
+        let signals = Signals::install().expect("handlers");
+        assert!(!signals.stop_asked());
+        assert_eq!(signals.reloads(), 0);
+        signal_hook::low_level::raise(SIGHUP).expect("raise");
+        assert_eq!(signals.reloads(), 1);
+        assert_eq!(signals.reloads(), 1, "looking again counts nothing");
+        signal_hook::low_level::raise(SIGTERM).expect("raise");
+        assert!(signals.clone().stop_asked());
+    }
+}
