@@ -1,1 +1,3 @@
-//! encode
+//! Request texts of the WebSocket API.
+//!
+//! Thread: any.  Invariants: as of `venue`.

@@ -1,1 +1,3 @@
-//! rest
+//! REST: request lines and the answers read at start.
+//!
+//! Thread: any.  Invariants: as of `venue`.

@@ -1,1 +1,3 @@
-//! user
+//! The account's own events.
+//!
+//! Thread: any.  Invariants: as of `venue`.
