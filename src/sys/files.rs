@@ -66,7 +66,7 @@ pub fn lock_dir(dir: &Path) -> Result<DirLock, FileError> {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut pid = String::new();
-            let known = file.by_ref().take(20).read_to_string(&mut pid).is_ok() && !pid.trim().is_empty();
+            let known = (&file).take(20).read_to_string(&mut pid).is_ok() && !pid.trim().is_empty();
             let pid = if known { pid.trim().to_owned() } else { "unknown".to_owned() };
             return Err(FileError::Locked { path: dir.display().to_string(), pid });
         }
