@@ -13,11 +13,9 @@ pub struct EventItem {
     pub decoded: Time,
 }
 
-/// A command on its way to the gateway, with the history of the event that caused it.
-#[derive(Clone, Copy, Debug)]
-pub struct CommandItem {
-    /// What to do.
-    pub command: Command,
+/// When the parts of one decision happened: the history of the event that caused a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamps {
     /// Last byte of the triggering frame read.
     pub trigger: Time,
     /// Triggering event decoded.
@@ -26,6 +24,15 @@ pub struct CommandItem {
     pub step_from: Time,
     /// Engine ended the step.
     pub step_to: Time,
+}
+
+/// A command on its way to the gateway.
+#[derive(Clone, Copy, Debug)]
+pub struct CommandItem {
+    /// What to do.
+    pub command: Command,
+    /// Why it took as long as it took.
+    pub stamps: Stamps,
 }
 
 /// What the hot agent tells the cold side: every event it consumed, then every command that came of it, in order.

@@ -8,7 +8,7 @@ mod bell;
 mod items;
 
 pub use bell::Doorbell;
-pub use items::{CommandItem, EventItem, HotNote};
+pub use items::{CommandItem, EventItem, HotNote, Stamps};
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -110,6 +110,10 @@ impl<T> Sender<T> {
     /// Free places, at least.
     pub fn room(&self) -> usize {
         self.inner.slots()
+    }
+    /// Places in all.
+    pub fn depth(&self) -> usize {
+        self.gauge.spec.depth
     }
     /// Depth and overflow.
     pub fn gauge(&self) -> Arc<Gauge> {

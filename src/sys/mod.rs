@@ -6,4 +6,5 @@ pub mod clock;
 pub mod cores;
 pub mod files;
 pub mod net;
+pub mod poller;
 pub mod signals;

@@ -3,3 +3,5 @@
 //! Thread: see each file.  Invariants: two agents share a ring, never a door; the one endless loop is in `runner`.
 
 pub mod helpers;
+pub mod hot;
+pub mod runner;

@@ -255,6 +255,11 @@ pub enum TimerId {
     Exit,
 }
 
+impl TimerId {
+    /// All of them, in order.
+    pub const ALL: [TimerId; 5] = [TimerId::Tranche, TimerId::Query, TimerId::Naked, TimerId::Tick, TimerId::Exit];
+}
+
 /// The venue's clock against ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClockOffset {
