@@ -9,6 +9,7 @@ pub mod defillama;
 pub mod pumpfun;
 pub mod scan;
 pub mod solana;
+pub mod usd;
 
 /// Why a frame could not become an event. `at` counts bytes from the start of the frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

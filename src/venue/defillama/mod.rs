@@ -1,1 +1,209 @@
-//! defillama
+//! DeFiLlama: daily volume of a set of protocols (pump.fun and PumpSwap), summed; last UTC day against the one before.
+//!
+//! Thread: any.  Invariants: the chart decides, never `change_1d`; today's partial bucket never counts; the sum is
+//! [`SourceState::Ok`] only if every protocol is.  Source: `volume-feeds` fact sheet, sections 3.1 to 3.4.
+
+mod body;
+
+pub use body::{Protocol, pump_protocols};
+
+use crate::types::event::{SourceState, VolumeDefinition, VolumeSample};
+use crate::types::time::{NANOS_PER_DAY, NANOS_PER_SEC};
+use crate::types::{Notional, Time};
+use crate::venue::DecodeError;
+
+/// Path of the chain's protocol list, without its charts.
+pub const OVERVIEW_PATH: &str =
+    "/overview/dexs/Solana?excludeTotalDataChart=true&excludeTotalDataChartBreakdown=true&dataType=dailyVolume";
+/// Days of a protocol's chart that are kept.
+pub const DAYS_KEPT: usize = 40;
+/// Time of day after which yesterday's value is late.
+const LATE_NS: i64 = 12 * 3_600 * NANOS_PER_SEC;
+
+/// Path of one protocol's summary with its chart.
+pub fn summary_path(slug: &str) -> String {
+    format!("/summary/dexs/{slug}?excludeTotalDataChart=false&excludeTotalDataChartBreakdown=true&dataType=dailyVolume")
+}
+
+/// What a [`Reader`] is made for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Protocols whose volumes are summed.
+    pub slugs: Vec<String>,
+    /// Time after 00:00 UTC before which yesterday's value is not evaluated.
+    pub settle_ns: i64,
+}
+
+/// A past day whose value changed by more than 5 %.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Restated {
+    /// UTC day, counted from 1970-01-01.
+    pub day: i64,
+    /// Value seen before.
+    pub was: Notional,
+    /// Value now.
+    pub is: Notional,
+}
+
+/// Volume of one UTC day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Bucket {
+    day: i64,
+    usd: Notional,
+}
+
+/// How the last attempt to read a protocol went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Health {
+    Read,
+    Down,
+    Suspect,
+}
+
+/// One protocol.
+#[derive(Clone, Debug)]
+struct Series {
+    slug: String,
+    health: Health,
+    /// Newest last.
+    days: Vec<Bucket>,
+    /// The provider's own totals: yesterday, the day before.
+    totals: [Option<Notional>; 2],
+}
+
+/// The two days that are compared; either may be missing.
+type Pair = [Option<Bucket>; 2];
+
+/// Reads summaries, says what they are worth.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    settle_ns: i64,
+    series: Vec<Series>,
+}
+
+impl Reader {
+    /// Nothing read yet: every protocol is down.
+    pub fn new(settings: &Settings) -> Reader {
+        let unread =
+            |slug: &String| Series { slug: slug.clone(), health: Health::Down, days: Vec::new(), totals: [None; 2] };
+        Reader { settle_ns: settings.settle_ns, series: settings.slugs.iter().map(unread).collect() }
+    }
+
+    /// Takes the body of a summary that came with status 200; the newest restated day, if there is one.
+    ///
+    /// Errors: [`DecodeError`]: an HTML page, a plain text or another object makes the protocol down, a number that is
+    /// none makes it suspect, until its next good body.
+    pub fn on_body(&mut self, slug: &str, body: &[u8], now: Time) -> Result<Option<Restated>, DecodeError> {
+        let Some(series) = self.series.iter_mut().find(|series| series.slug == slug) else {
+            return Err(DecodeError::Missing { name: "slug" });
+        };
+        match body::summary(body) {
+            Ok(summary) => {
+                let restated = restated(&series.days, &summary.days, now.utc_day());
+                series.days = summary.days;
+                series.totals = summary.totals;
+                series.health = Health::Read;
+                Ok(restated)
+            }
+            Err(error) => {
+                let is_number = matches!(error, DecodeError::BadNumber { .. });
+                series.health = if is_number { Health::Suspect } else { Health::Down };
+                Err(error)
+            }
+        }
+    }
+
+    /// The request failed, or the answer was not 200.
+    pub fn on_failed(&mut self, slug: &str) {
+        self.series.iter_mut().filter(|series| series.slug == slug).for_each(|series| series.health = Health::Down);
+    }
+
+    /// What all protocols together say at `now`.
+    pub fn sample(&self, now: Time) -> VolumeSample {
+        let mut state = if self.series.is_empty() { SourceState::Missing } else { SourceState::Ok };
+        let mut sums = [Notional::ZERO; 2];
+        let mut bucket_end = None;
+        for series in &self.series {
+            let (own, pair) = self.judge(series, now);
+            state = worse(state, own);
+            for (sum, bucket) in sums.iter_mut().zip(pair) {
+                match sum.checked_add(bucket.map_or(Notional::ZERO, |bucket| bucket.usd)) {
+                    Some(total) => *sum = total,
+                    None => state = worse(state, SourceState::Suspect),
+                }
+            }
+            let end = pair[0].map_or(Time::NONE, |bucket| Time((bucket.day + 1).saturating_mul(NANOS_PER_DAY)));
+            bucket_end = Some(bucket_end.map_or(end, |earliest: Time| earliest.min(end)));
+        }
+        let [now_usd, prev_usd] = sums;
+        let bucket_end = bucket_end.unwrap_or(Time::NONE);
+        VolumeSample { definition: VolumeDefinition::UtcDay, state, now: now_usd, prev: prev_usd, bucket_end }
+    }
+
+    /// Whether yesterday's value is still not there at noon: somebody should know.
+    pub fn is_late(&self, now: Time) -> bool {
+        now.since(now.day_start()) >= LATE_NS && self.sample(now).state == SourceState::Stale
+    }
+
+    /// State of one protocol and its two days: the steps of section 3.4, the most telling fault first.
+    fn judge(&self, series: &Series, now: Time) -> (SourceState, Pair) {
+        let yesterday = now.utc_day() - 1;
+        let closed = || series.days.iter().rev().copied().find(|bucket| bucket.day <= yesterday);
+        let of_day = |day: i64| series.days.iter().rev().copied().find(|bucket| bucket.day == day);
+        let newest = closed();
+        let before = newest.and_then(|newest| of_day(newest.day - 1));
+        let pair = [newest, before];
+        let is_settled = now.since(now.day_start()) >= self.settle_ns;
+        let state = match (series.health, newest, before) {
+            (Health::Down, ..) => SourceState::Down,
+            (Health::Suspect, ..) => SourceState::Suspect,
+            (Health::Read, None, _) => SourceState::Missing,
+            (Health::Read, Some(newest), _) if newest.day < yesterday || !is_settled => SourceState::Stale,
+            (Health::Read, Some(newest), _) if newest.usd.0 == 0 => SourceState::Missing,
+            (Health::Read, Some(_), None) => SourceState::Missing,
+            (Health::Read, Some(newest), Some(before)) if newest.usd == before.usd => SourceState::Filled,
+            (Health::Read, Some(newest), Some(before)) => plausible(newest, before, series.totals),
+        };
+        (state, pair)
+    }
+}
+
+/// Suspect if a day is negative or the provider's own totals differ from the chart by more than 1 %.
+fn plausible(newest: Bucket, before: Bucket, totals: [Option<Notional>; 2]) -> SourceState {
+    let differs =
+        |total: Option<Notional>, bucket: Bucket| total.is_some_and(|total| differs_by(total, bucket.usd, 100));
+    let [total, total_before] = totals;
+    let is_negative = newest.usd.0 < 0 || before.usd.0 < 0;
+    if is_negative || differs(total, newest) || differs(total_before, before) {
+        SourceState::Suspect
+    } else {
+        SourceState::Ok
+    }
+}
+
+/// Whether `a` differs from `b` by more than one `part`-th of `b`.
+fn differs_by(a: Notional, b: Notional, part: i128) -> bool {
+    let (a, b) = (i128::from(a.0), i128::from(b.0));
+    (a - b).abs() * part > b.abs()
+}
+
+/// The newest closed day whose value is more than 5 % away from what was seen before.
+fn restated(old: &[Bucket], new: &[Bucket], today: i64) -> Option<Restated> {
+    new.iter().rev().filter(|bucket| bucket.day < today).find_map(|bucket| {
+        let was = old.iter().find(|known| known.day == bucket.day)?.usd;
+        differs_by(bucket.usd, was, 20).then_some(Restated { day: bucket.day, was, is: bucket.usd })
+    })
+}
+
+/// The state that tells more against acting.
+fn worse(a: SourceState, b: SourceState) -> SourceState {
+    let rank = |state: SourceState| match state {
+        SourceState::Ok => 0,
+        SourceState::Filled => 1,
+        SourceState::Suspect => 2,
+        SourceState::Stale => 3,
+        SourceState::Missing => 4,
+        SourceState::Down => 5,
+    };
+    if rank(b) > rank(a) { b } else { a }
+}
