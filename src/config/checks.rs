@@ -1,0 +1,122 @@
+//! Checks across values: what is allowed alone may contradict something else.
+//!
+//! Thread: any.  Invariants: a fault names both values; checks read the checked config, never the raw text.
+
+use super::reader::Reader;
+use super::values::{Config, Layout};
+use crate::types::Price;
+use crate::types::event::VolumeDefinition;
+
+/// Adds a fault for every contradiction.
+pub(super) fn cross_checks(config: &Config, reader: &mut Reader) {
+    prices(config, reader);
+    targets(config, reader);
+    signal_exits(config, reader);
+    cores(config, reader);
+    peers(config, reader);
+}
+
+fn prices(config: &Config, reader: &mut Reader) {
+    let p = &config.params;
+    if p.support_low > p.support_high {
+        let why = format!("must not be above thresholds.support_high ({}); swap the two or lower it", p.support_high);
+        reader.conflict("thresholds.support_low", why);
+    }
+    if p.stop_loss >= p.support_low {
+        let why = format!(
+            "must be below thresholds.support_low ({}): the stop lies under the band; set it lower",
+            p.support_low
+        );
+        reader.conflict("risk.stop_loss", why);
+    }
+}
+
+fn targets(config: &Config, reader: &mut Reader) {
+    let p = &config.params;
+    let fixed = |price: Price| price != Price::ZERO;
+    for (key, price) in [("execution.take_profit_1", p.tp1_price), ("execution.take_profit_2", p.tp2_price)] {
+        if fixed(price) && price <= p.support_high {
+            let why = format!(
+                "must be above thresholds.support_high ({}): a target inside the band sells at a loss",
+                p.support_high
+            );
+            reader.conflict(key, why);
+        }
+    }
+    let out_of_order = match (fixed(p.tp1_price), fixed(p.tp2_price)) {
+        (true, true) => p.tp2_price < p.tp1_price,
+        (false, false) => p.tp2_above < p.tp1_above,
+        _ => false,
+    };
+    if out_of_order {
+        reader.conflict(
+            "execution.take_profit_2",
+            "must not be below execution.take_profit_1; raise it or swap the two".to_owned(),
+        );
+    }
+}
+
+fn signal_exits(config: &Config, reader: &mut Reader) {
+    let p = &config.params;
+    if reader.says("thresholds.meme_recover_pct") && p.meme_recover >= p.meme_drop {
+        let why = format!("must be below thresholds.meme_drop_pct ({}): else every entry exits at once", p.meme_drop);
+        reader.conflict("thresholds.meme_recover_pct", why);
+    }
+    if reader.says("thresholds.rsi_exit") && p.rsi_exit <= p.rsi_max {
+        let why = format!("must be above thresholds.rsi_max ({}): else an entry may exit at once", p.rsi_max);
+        reader.conflict("thresholds.rsi_exit", why);
+    }
+}
+
+fn cores(config: &Config, reader: &mut Reader) {
+    let cores = &config.threads.cores;
+    let needed = match config.threads.layout {
+        Layout::Four => 4,
+        Layout::Fused => 2,
+        Layout::Auto => 1,
+    };
+    if !cores.is_empty() && cores.len() < needed {
+        let why = format!(
+            "names {} core(s) but threads.layout needs {needed}; name more, or [] to choose by itself",
+            cores.len()
+        );
+        reader.conflict("threads.cores", why);
+    }
+    let mut sorted = cores.clone();
+    sorted.sort_unstable();
+    if sorted.windows(2).any(|pair| pair.first() == pair.last()) {
+        reader.conflict("threads.cores", "names a core twice; name each once".to_owned());
+    }
+}
+
+fn peers(config: &Config, reader: &mut Reader) {
+    if !config.ops.listen.ip().is_loopback() && config.ops.token.is_none() {
+        let why =
+            "is not a loopback address, so ops.token must name the variable of a token; add it, or listen on 127.0.0.1";
+        reader.conflict("ops.listen", why.to_owned());
+    }
+    if config.feeds.volume_source == VolumeDefinition::Sampled24 && config.endpoints.pumpfun.is_none() {
+        reader.conflict(
+            "feeds.volume_source",
+            "needs endpoints.pumpfun, a URL that answers the 24 h volume; add it, or use \"utc_day\"".to_owned(),
+        );
+    }
+    if config.feeds.defillama_slugs.is_empty() {
+        reader.conflict(
+            "feeds.defillama_slugs",
+            "must name at least one protocol, for example [\"pump.fun\", \"pumpswap\"]".to_owned(),
+        );
+    }
+    let halves = [
+        ("alerts.telegram_token", &config.alerts.telegram_token, "alerts.telegram_chat", &config.alerts.telegram_chat),
+        ("exchange.kraken_key", &config.exchange.kraken_key, "exchange.kraken_sec", &config.exchange.kraken_sec),
+    ];
+    for (one, one_name, other, other_name) in halves {
+        let alone = [(one, one_name, other, other_name), (other, other_name, one, one_name)];
+        for (present, has, absent, lacks) in alone {
+            if has.is_some() && lacks.is_none() && reader.says(present) && !reader.says(absent) {
+                reader.conflict(present, format!("needs {absent} too; add it or remove this"));
+            }
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! The plain values a configuration comes to.
+//!
+//! Thread: any.  Invariants: every value here was checked; times are ns, money is fixed point; a secret appears only
+//! as the name of its variable.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::endpoints::Endpoints;
+use crate::types::Params;
+use crate::types::event::VolumeDefinition;
+use crate::types::ids::StreamId;
+use crate::types::instrument::Symbol;
+
+/// Everything a run needs to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Paper or live.
+    pub mode: Mode,
+    /// The numbers a reload may change.
+    pub params: Params,
+    /// What is traded.
+    pub symbols: Symbols,
+    /// Keys' names and request window.
+    pub exchange: Exchange,
+    /// Where the peers are.
+    pub endpoints: Endpoints,
+    /// Slow and fast feeds.
+    pub feeds: Feeds,
+    /// Candles of the RSI in all, at least 2.
+    pub rsi_period: u32,
+    /// Length of a candle.
+    pub candle: CandleInterval,
+    /// Cores and idling.
+    pub threads: Threads,
+    /// Files.
+    pub storage: Storage,
+    /// The HTTP port.
+    pub ops: Ops,
+    /// Alert channels.
+    pub alerts: Alerts,
+    /// Every key with the value in force, as text; for `check` and for the comparison of a reload.
+    pub effective: BTreeMap<String, String>,
+}
+
+/// Whether money is at stake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Live market data, orders matched by the built-in venue.
+    Paper,
+    /// Orders go to the exchange.
+    Live,
+}
+
+impl Mode {
+    /// As in the file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Mode::Paper => "paper",
+            Mode::Live => "live",
+        }
+    }
+}
+
+/// `[symbols]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Symbols {
+    /// What is bought and sold.
+    pub spot: Symbol,
+    /// What will hedge it.
+    pub hedge: Symbol,
+}
+
+/// How requests are signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyType {
+    /// HMAC-SHA256 with a shared secret.
+    Hmac,
+    /// Ed25519; the secret is a PEM.
+    Ed25519,
+}
+
+/// `[exchange]`: names of variables, never values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// Variable of the API key.
+    pub binance_key: String,
+    /// Variable of the secret.
+    pub binance_sec: String,
+    /// Kind of that secret.
+    pub binance_key_type: KeyType,
+    /// Variable of the Kraken key, if used.
+    pub kraken_key: Option<String>,
+    /// Variable of the Kraken secret, if used.
+    pub kraken_sec: Option<String>,
+    /// Variable of the Solana key pair, if used.
+    pub solana_keypair: Option<String>,
+    /// How long an order request stays valid at the venue, ms.
+    pub recv_window_ms: u32,
+}
+
+/// Silence allowed per stream, ns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StaleAfter(pub(super) [i64; StreamId::ALL.len()]);
+
+impl StaleAfter {
+    /// Of one stream, ns; zero = no limit ([`StreamId::Internal`]).
+    pub fn of(&self, stream: StreamId) -> i64 {
+        self.0.get(stream as usize).copied().unwrap_or(0)
+    }
+}
+
+/// `[feeds]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Feeds {
+    /// Which "day over day" triggers.
+    pub volume_source: VolumeDefinition,
+    /// Depth update interval asked of Kraken, ms.
+    pub kraken_depth_ms: u32,
+    /// Between two reads of the pump.fun volume, ns.
+    pub pumpfun_poll_ns: i64,
+    /// JSON pointer to the 24 h volume in USD.
+    pub pumpfun_pointer: String,
+    /// Between two reads of DeFiLlama, ns.
+    pub defillama_poll_ns: i64,
+    /// After 00:00 UTC, how long DeFiLlama's new day is not believed, ns.
+    pub defillama_settle_ns: i64,
+    /// Protocols whose volumes are summed.
+    pub defillama_slugs: Vec<String>,
+    /// Decentralised order book that is read.
+    pub dex_book: String,
+    /// Silence allowed.
+    pub stale_after: StaleAfter,
+}
+
+/// A candle length that the venue offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CandleInterval {
+    /// As the venue writes it: `5m`.
+    pub name: &'static str,
+    /// In seconds.
+    pub seconds: u32,
+}
+
+/// Which agents share a thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// `four` with at least four cores, else `fused`.
+    Auto,
+    /// One thread per agent.
+    Four,
+    /// Trading on one thread, recording on another.
+    Fused,
+}
+
+/// `[threads]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Threads {
+    /// Which agents share a thread.
+    pub layout: Layout,
+    /// Cores to pin to, in the order ingest, hot, gateway, cold; empty = choose.
+    pub cores: Vec<usize>,
+    /// Never sleep on the trading threads.
+    pub spin: bool,
+    /// How long to spin before sleeping, µs.
+    pub spin_us: u32,
+}
+
+/// `[storage]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Storage {
+    /// Everything that is written lies below it.
+    pub data_dir: PathBuf,
+    /// How often the hour's CSV files are rewritten, ns.
+    pub csv_every_ns: i64,
+    /// Journals older than this are removed, days; 0 = keep all.
+    pub journal_days: u32,
+}
+
+/// `[ops]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ops {
+    /// Address of the HTTP port.
+    pub listen: SocketAddr,
+    /// Variable of the token that state changes need.
+    pub token: Option<String>,
+}
+
+/// Which events alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AlertKinds {
+    /// An entry began.
+    pub enter: bool,
+    /// A stop or another forced exit.
+    pub stop: bool,
+    /// Trading halted.
+    pub fatal: bool,
+}
+
+/// `[alerts]`: names of variables, never values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alerts {
+    /// Variable of the bot token.
+    pub telegram_token: Option<String>,
+    /// Variable of the chat id.
+    pub telegram_chat: Option<String>,
+    /// Variable of the webhook URL.
+    pub slack_webhook: Option<String>,
+    /// Which events.
+    pub on: AlertKinds,
+}
