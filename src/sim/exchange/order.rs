@@ -237,7 +237,10 @@ pub struct Order {
     /// Since when it works (can match); `None` for an untriggered stop.
     pub working: Option<Time>,
     pub(super) pair: usize,
+    /// Money locked for it alone; zero while it shares its list's lock.
     pub(super) hold: Amount,
+    /// In the book's queue.
+    pub(super) resting: bool,
 }
 
 impl Order {
@@ -344,5 +347,6 @@ pub struct OrderList {
     pub phase: ListPhase,
     /// When it last changed.
     pub updated: Time,
+    /// Money locked for both legs together, while both live.
     pub(super) hold: Amount,
 }
