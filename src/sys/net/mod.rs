@@ -7,6 +7,7 @@
 //! A byte's way: [`stream`] (TCP, [`tls`] records opened in place) → [`ws`] frames in place → [`link`] → the handler.
 
 pub mod budget;
+mod buffer;
 mod conn;
 pub mod handler;
 pub mod http;
@@ -16,6 +17,7 @@ pub mod resolver;
 mod rng;
 pub mod stream;
 pub mod tls;
+mod upgrade;
 pub mod url;
 pub mod ws;
 
