@@ -5,4 +5,5 @@
 pub mod gateway;
 pub mod helpers;
 pub mod hot;
+pub mod ingest;
 pub mod runner;

@@ -1,0 +1,277 @@
+//! The ingest agent: market sockets in, events out.
+//!
+//! Runs on: the `ingest` core, or fused with `hot` and `gateway`.  Owns: the market and slot links, the REST client
+//! for snapshots and missing candles, and the pure sessions behind them.
+//! Clock: once per read, by the links; once more after each decode.
+//! Writes: rings `market`, `journal_ingest`.  Never: blocks, decides, sends an order.
+
+use super::runner::{Agent, Work};
+use crate::ring::{EventItem, Sender};
+use crate::sys::clock::Clock;
+use crate::sys::net::{ConnId, DownReason, FrameVerdict, HttpClient, Link, LinkHandler, Method, Outbox, Request};
+use crate::types::event::{Event, EventKind, StreamState};
+use crate::types::record::WireNote;
+use crate::types::time::{NANOS_PER_MILLI, NANOS_PER_SEC};
+use crate::types::{StreamId, Time};
+use crate::venue::DecodeError;
+use crate::venue::binance_spot::market::{self, MarketSession, MarketSettings};
+use crate::venue::solana::{self, SlotSession};
+
+/// How often silence is looked for and REST requests are considered.
+const CHORES_NS: i64 = 100 * NANOS_PER_MILLI;
+/// Longest wait for a snapshot or candles.
+const REST_TIMEOUT_NS: i64 = 10 * NANOS_PER_SEC;
+/// The streams of one market connection: they fall together.
+const MARKET_STREAMS: [StreamId; 4] =
+    [StreamId::BinanceBbo, StreamId::BinanceDepth, StreamId::BinanceTrade, StreamId::BinanceCandle];
+
+/// The ingest agent.
+pub struct Ingest {
+    market: Link,
+    tape: Tape,
+    slots: Link,
+    chain: Chain,
+    rest: HttpClient,
+    asked: Option<Asked>,
+    chores_at: Time,
+}
+
+/// What the REST client was last asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    Snapshot,
+    Candles,
+}
+
+/// Way out to the rings, shared by both links' handlers in turn.
+struct Out {
+    clock: Clock,
+    market: Sender<EventItem>,
+    journal: Sender<WireNote>,
+    /// An event found no room: what the engine believes has a hole.
+    overflowed: bool,
+}
+
+/// The market link's handler.
+struct Tape {
+    session: MarketSession,
+    settings: MarketSettings,
+    out: Out,
+    opened: u64,
+}
+
+/// The slot link's handler; what it hears goes out through the tape's rings.
+struct Chain {
+    session: SlotSession,
+    heard: Vec<Event>,
+    opened: u64,
+}
+
+/// Connections of the agent, not yet open.
+pub struct IngestLinks {
+    /// Binance market streams.
+    pub market: Link,
+    /// Solana slots.
+    pub slots: Link,
+    /// Binance REST.
+    pub rest: HttpClient,
+}
+
+impl Ingest {
+    /// Around links that are not connected yet.
+    pub fn new(
+        links: IngestLinks,
+        settings: MarketSettings,
+        clock: Clock,
+        market: Sender<EventItem>,
+        journal: Sender<WireNote>,
+    ) -> Ingest {
+        let out = Out { clock, market, journal, overflowed: false };
+        let tape = Tape { session: MarketSession::new(settings), settings, out, opened: 0 };
+        let chain = Chain { session: SlotSession::new(), heard: Vec::with_capacity(64), opened: 0 };
+        let IngestLinks { market, slots, rest } = links;
+        Ingest { market, tape, slots, chain, rest, asked: None, chores_at: Time::NONE }
+    }
+
+    /// Ten times a second: silence, and what is owed by REST.
+    fn do_chores(&mut self, now: Time) {
+        self.chores_at = now.plus(CHORES_NS);
+        let Tape { session, out, .. } = &mut self.tape;
+        session.on_timer(now, &mut |event| out.tell(event));
+        self.chain.session.on_timer(now, &mut |event| out.tell(event));
+        if self.asked.is_none() && !self.rest.is_busy() {
+            self.ask(now);
+        }
+        if self.tape.out.overflowed && self.tape.out.market.room() > self.tape.out.market.depth() / 2 {
+            self.start_anew(now);
+        }
+    }
+
+    fn ask(&mut self, now: Time) {
+        let session = &mut self.tape.session;
+        let snapshot = session.snapshot_wanted(now).map(|path| (Asked::Snapshot, path));
+        let wanted = snapshot.or_else(|| session.klines_wanted(now).map(|path| (Asked::Candles, path)));
+        let Some((asked, path)) = wanted else { return };
+        let deadline = now.plus(REST_TIMEOUT_NS);
+        let request = Request { method: Method::Get, path: &path, headers: &[], body: &[], deadline };
+        self.asked = Some(asked);
+        if let Err(why) = self.rest.request(&request, now) {
+            log::warn!("GET {path}: {why}");
+            self.tape.rest_failed(self.asked.take(), now);
+        }
+    }
+
+    /// Moves the REST request on; true if it ended.
+    fn hear_answer(&mut self, now: Time) -> bool {
+        let Some(answer) = self.rest.turn(now) else { return false };
+        let asked = self.asked.take();
+        match answer {
+            Ok(response) if response.status == 200 => self.tape.on_answer(asked, response.body, response.recv),
+            Ok(response) => {
+                log::warn!("REST answer {} to {asked:?}", response.status);
+                self.tape.rest_failed(asked, now);
+            }
+            Err(why) => {
+                log::warn!("REST request {asked:?} failed: {why}");
+                self.tape.rest_failed(asked, now);
+            }
+        }
+        true
+    }
+
+    /// Events were lost between us and the engine: all streams begin again, so that nothing is believed by halves.
+    fn start_anew(&mut self, now: Time) {
+        self.tape.out.overflowed = false;
+        self.tape.session = MarketSession::new(self.tape.settings);
+        for stream in MARKET_STREAMS {
+            let kind = EventKind::Stream(StreamState::Gap);
+            self.tape.out.tell(Event { seq: 0, recv: now, at: now, venue_time: Time::NONE, stream, kind });
+        }
+        self.market.reset(now, &mut self.tape);
+    }
+}
+
+impl Out {
+    fn tell(&mut self, event: Event) {
+        let item = EventItem { event, decoded: self.clock.now() };
+        self.overflowed |= self.market.push(item).is_err();
+    }
+    fn note(&mut self, note: WireNote) {
+        drop(self.journal.push(note)); // a figure: dropped and counted by the gauge
+    }
+    fn bad_frame(&mut self, stream: StreamId, why: DecodeError) {
+        let at_byte = u32::try_from(why.at().unwrap_or(0)).unwrap_or(u32::MAX);
+        self.note(WireNote::BadFrame { stream, at_byte });
+    }
+}
+
+impl Tape {
+    fn on_answer(&mut self, asked: Option<Asked>, body: &[u8], recv: Time) {
+        let out = &mut self.out;
+        let mut emit = |event: Event| out.tell(event);
+        let taken = match asked {
+            Some(Asked::Snapshot) => self.session.on_snapshot(body, recv, &mut emit),
+            Some(Asked::Candles) => self.session.on_klines(body, recv, &mut emit),
+            None => Ok(()),
+        };
+        if let Err(why) = taken {
+            log::warn!("REST answer to {asked:?} cannot be read: {why}");
+        }
+    }
+    fn rest_failed(&mut self, asked: Option<Asked>, now: Time) {
+        match asked {
+            Some(Asked::Snapshot) => self.session.on_snapshot_failed(now),
+            Some(Asked::Candles) => self.session.on_klines_failed(now),
+            None => {}
+        }
+    }
+}
+
+impl LinkHandler for Tape {
+    fn on_open(&mut self, conn: ConnId, now: Time, _out: &mut Outbox<'_>) {
+        self.session.on_open(conn.0, now); // the path named the streams: nothing to send
+        self.opened += 1;
+        if self.opened > 1 {
+            MARKET_STREAMS.iter().for_each(|&stream| self.out.note(WireNote::Reconnected { stream }));
+        }
+    }
+
+    fn on_frame(&mut self, conn: ConnId, frame: &[u8], recv: Time, _out: &mut Outbox<'_>) -> FrameVerdict {
+        let out = &mut self.out;
+        match self.session.on_frame(conn.0, frame, recv, &mut |event| out.tell(event)) {
+            Ok(market::FrameKind::Data) => FrameVerdict::Data,
+            Ok(market::FrameKind::Control) => FrameVerdict::Control,
+            Ok(market::FrameKind::Shutdown) => FrameVerdict::Shutdown,
+            Ok(market::FrameKind::Refused { code }) => {
+                log::warn!("the market stream refused a request, code {code}");
+                FrameVerdict::Control
+            }
+            Err(why) => {
+                self.out.bad_frame(StreamId::BinanceBbo, why);
+                FrameVerdict::Control
+            }
+        }
+    }
+
+    fn on_down(&mut self, conn: ConnId, reason: &DownReason, now: Time) {
+        log::warn!("the market connection ended: {reason}");
+        let out = &mut self.out;
+        self.session.on_down(conn.0, now, &mut |event| out.tell(event));
+    }
+}
+
+impl LinkHandler for Chain {
+    fn on_open(&mut self, conn: ConnId, now: Time, out: &mut Outbox<'_>) {
+        self.opened += 1;
+        self.session.on_open(conn.0, now, &mut |text| {
+            if let Err(why) = out.text(text) {
+                log::warn!("the slot subscription was not written: {why}");
+            }
+        });
+    }
+
+    fn on_frame(&mut self, conn: ConnId, frame: &[u8], recv: Time, _out: &mut Outbox<'_>) -> FrameVerdict {
+        let heard = &mut self.heard;
+        match self.session.on_frame(conn.0, frame, recv, &mut |event| heard.push(event)) {
+            Ok(solana::FrameKind::Data) => FrameVerdict::Data,
+            Ok(solana::FrameKind::Control) => FrameVerdict::Control,
+            Ok(solana::FrameKind::Reset) => FrameVerdict::Reset,
+            Err(why) => {
+                log::warn!("an undecodable frame of the slot stream: {why}");
+                FrameVerdict::Control
+            }
+        }
+    }
+
+    fn on_down(&mut self, conn: ConnId, reason: &DownReason, now: Time) {
+        log::warn!("the slot connection ended: {reason}");
+        let heard = &mut self.heard;
+        self.session.on_down(conn.0, now, &mut |event| heard.push(event));
+    }
+}
+
+impl Agent for Ingest {
+    fn turn(&mut self, now: Time) -> Work {
+        let mut handled = self.market.turn(now, &mut self.tape);
+        handled += self.slots.turn(now, &mut self.chain);
+        for event in self.chain.heard.drain(..) {
+            self.tape.out.tell(event);
+        }
+        handled += usize::from(self.asked.is_some() && self.hear_answer(now));
+        if now >= self.chores_at {
+            self.do_chores(now);
+        }
+        Work { count: u32::try_from(handled).unwrap_or(u32::MAX) }
+    }
+    fn idle(&self) -> bool {
+        true // it reads sockets only, and those wake the poller
+    }
+    fn deadline(&self) -> Option<Time> {
+        let links = self.market.next_deadline().min(self.slots.next_deadline());
+        Some(links.min(self.chores_at).min(self.rest.next_deadline().unwrap_or(Time(i64::MAX))))
+    }
+    fn finish(&mut self, now: Time) {
+        self.market.stop(now, &mut self.tape);
+        self.slots.stop(now, &mut self.chain);
+    }
+}
