@@ -32,7 +32,8 @@ impl Book {
         }
     }
     /// A new top of book; one that cannot be (crossed, locked, not positive) leaves none.
-    pub(super) fn on_bbo(&mut self, bbo: Bbo) {
+    pub(super) fn on_bbo(&mut self, bbo: Bbo, now: Time) {
+        self.on_heard(StreamId::BinanceBbo, now);
         let sound = bbo.bid.0 > 0 && bbo.bid < bbo.ask;
         self.bbo = sound.then_some(bbo);
     }
@@ -44,11 +45,12 @@ impl Book {
     pub(super) fn mid(&self) -> Option<Price> {
         self.bbo.map(|bbo| bbo.mid())
     }
-    /// The stream delivered something.
+    /// The stream delivered something: whatever it was before, it is up.
     pub(super) fn on_heard(&mut self, stream: StreamId, now: Time) {
         if let Some(heard) = self.heard.get_mut(stream as usize) {
             *heard = now;
         }
+        self.on_stream(stream, StreamState::Up);
     }
     /// A sample of the volume definition that triggers.
     pub(super) fn on_volume(&mut self, now: Time) {
@@ -100,10 +102,10 @@ mod tests {
     #[test]
     fn a_crossed_or_locked_book_has_no_mid() {
         let mut book = Book::new();
-        book.on_bbo(bbo(100, 102));
+        book.on_bbo(bbo(100, 102), Time(1));
         assert_eq!(book.mid(), Some(Price(101)));
         for (bid, ask) in [(102, 100), (100, 100), (0, 5), (-1, 5)] {
-            book.on_bbo(bbo(bid, ask));
+            book.on_bbo(bbo(bid, ask), Time(2));
             assert_eq!(book.mid(), None, "{bid} {ask}");
         }
     }

@@ -5,18 +5,45 @@
 #![deny(clippy::float_arithmetic, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 mod book;
+mod close;
+mod entry;
+mod execution;
+mod exits;
+mod fills;
+mod money;
+mod order;
+mod order_state;
+mod orders;
 mod pauses;
+mod position;
+mod repost;
+mod risk;
 pub mod signal;
+mod timers;
 
 pub use pauses::PauseSet;
 
-use crate::types::command::CommandBuf;
-use crate::types::event::{Event, VolumeDefinition};
+use crate::types::command::{Command, CommandBuf};
+use crate::types::event::{
+    Balance, Bbo, Candle, Control, Event, EventKind, Slot, StreamState, VolumeDefinition, VolumeSample,
+};
+use crate::types::ids::StreamId;
 use crate::types::instrument::Instrument;
 use crate::types::params::Params;
-use crate::types::record::EquityRow;
+use crate::types::record::{Decision, EquityRow, ExitReason, OrderStatus, PauseReason, Record, RiskRule};
 use crate::types::time::Time;
-use crate::types::units::{Notional, Qty};
+use crate::types::units::{Notional, Price, Qty};
+use book::Book;
+use close::Closing;
+use entry::Plan;
+use exits::Exits;
+use fills::TradeIds;
+use money::{Money, Slips};
+use orders::Orders;
+use pauses::Pauses;
+use position::Position;
+use signal::{Signal, SignalSetup};
+use timers::Timers;
 
 /// All an engine starts from: the venue's truth, the ledger's memory, the trader's numbers.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +62,7 @@ pub struct Setup {
     pub next_trade_no: u32,
     /// Losing round trips in a row, as the ledger remembers.
     pub consecutive_losses: u32,
-    /// Pauses in force, as the ledger remembers.
+    /// Pauses in force, as the ledger remembers; the daily limit's only if it is of this UTC day.
     pub paused: PauseSet,
     /// Quote currency at the venue, free and locked.
     pub cash: Notional,
@@ -47,6 +74,8 @@ pub struct Setup {
     pub trades_known_to: i64,
     /// First equity of this UTC day if an earlier run saw it; `None` = this run's first.
     pub day_equity: Option<Notional>,
+    /// When an earlier run last began an entry: one signal a day holds across restarts.
+    pub last_entry: Option<Time>,
     /// Now, on our clock.
     pub now: Time,
 }
@@ -64,8 +93,8 @@ pub struct OpenPosition {
     pub bought: Qty,
     /// Value of that, before fees.
     pub bought_value: Notional,
-    /// Sold so far by the first target.
-    pub tp1_sold: Qty,
+    /// Sold so far by exit slot 1: its first target or its stop.
+    pub slot1_sold: Qty,
     /// First fill.
     pub opened: Time,
 }
@@ -96,42 +125,233 @@ pub struct Status {
 }
 
 /// The engine.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Engine {
-    setup: Setup,
+    instrument: Instrument,
+    params: Params,
+    staged: Params,
+    definition: VolumeDefinition,
+    epoch: u32,
     seq_next: u64,
     now: Time,
+    started: bool,
+    book: Book,
+    signal: Signal,
+    decision: Option<Decision>,
+    refused: Option<(u8, RiskRule)>,
+    signal_no: u32,
+    entry: Option<Plan>,
+    orders: Orders,
+    trade_ids: TradeIds,
+    position: Position,
+    /// The round trip had coins above dust: once they are gone, it is over.
+    had_coins: bool,
+    money: Money,
+    slips: Slips,
+    pauses: Pauses,
+    exits: Exits,
+    close: Option<Closing>,
+    flatten_attempts: u16,
+    naked_since: Option<Time>,
+    naked_qty: Qty,
+    /// Since when orders can be sent; `None` = they cannot.
+    way_out_since: Option<Time>,
+    stopping: bool,
+    timers: Timers,
 }
+
+/// Candles are five minutes long.
+const CANDLE_S: u32 = 300;
 
 impl Engine {
     /// An engine that has seen nothing yet. Takes all its memory here.
     pub fn new(setup: Setup) -> Engine {
-        Engine { setup, seq_next: 1, now: setup.now }
+        assert!(setup.epoch > 0, "the epoch is durable before the engine is made, and counts from 1");
+        assert!(setup.instrument.tick.0 > 0, "a price grid is positive");
+        assert!(setup.instrument.lot.0 > 0, "a size grid is positive");
+        let mut signal =
+            Signal::new(SignalSetup { definition: setup.definition, rsi_period: setup.rsi_period, candle_s: CANDLE_S });
+        if let Some(at) = setup.last_entry {
+            signal.on_acted(at);
+        }
+        Engine {
+            instrument: setup.instrument,
+            params: setup.params,
+            staged: setup.params,
+            definition: setup.definition,
+            epoch: setup.epoch,
+            seq_next: 1,
+            now: setup.now,
+            started: false,
+            book: Book::new(),
+            signal,
+            decision: None,
+            refused: None,
+            signal_no: u32::from(setup.position.is_some()), // exits of an adopted position are signal 1's
+            entry: None,
+            orders: Orders::new(),
+            trade_ids: TradeIds::new(setup.trades_known_to),
+            position: Position::new(setup.position, setup.next_trade_no),
+            had_coins: setup.position.is_some(),
+            money: Money::new(setup.cash, setup.base, setup.day_equity, setup.now),
+            slips: Slips::new(),
+            pauses: Pauses::new(setup.paused, setup.consecutive_losses),
+            exits: Exits::default(),
+            close: None,
+            flatten_attempts: 0,
+            naked_since: None,
+            naked_qty: Qty::ZERO,
+            way_out_since: None,
+            stopping: false,
+            timers: Timers::default(),
+        }
     }
 
     /// Advances by one event; the only way in. Same state and event give the same commands.
     ///
     /// `event.seq` counts from 1 without a hole and `event.at` never falls: the hot agent's promise, asserted.
-    pub fn step(&mut self, event: &Event, _out: &mut CommandBuf) {
+    pub fn step(&mut self, event: &Event, out: &mut CommandBuf) {
         assert!(event.seq == self.seq_next, "events come numbered without a hole");
         assert!(event.at >= self.now, "time ran backwards");
         self.seq_next += 1;
         self.now = event.at;
+        if !self.started {
+            self.on_start(out);
+        }
+        match event.kind {
+            EventKind::Bbo(bbo) => self.on_bbo(bbo, out),
+            EventKind::Slot(slot) => self.on_slot(slot, out),
+            EventKind::Execution(report) => self.on_execution(&report, event, out),
+            EventKind::Timer(id) => self.on_timer(id, out),
+            EventKind::Control(control) => self.on_control(control, out),
+            EventKind::Candle(candle) => self.on_candle(&candle, out),
+            EventKind::Volume(sample) => self.on_volume(event.stream, &sample, out),
+            EventKind::Stream(state) => self.on_stream(event.stream, state, out),
+            EventKind::Balance(balance) => self.on_balance(balance, out),
+            EventKind::Clock(clock) => self.book.on_clock(clock),
+            EventKind::Depth(_) | EventKind::Trade(_) => self.book.on_heard(event.stream, event.at),
+        }
+    }
+
+    fn on_bbo(&mut self, bbo: Bbo, out: &mut CommandBuf) {
+        self.book.on_bbo(bbo, self.now);
+        let Some(mid) = self.book.mid() else { return };
+        self.signal.on_mid(mid, self.now);
+        if mid <= self.params.stop_loss && !self.is_dust() {
+            self.start_close(ExitReason::GlobalStop, out);
+        }
+        self.evaluate(out);
+        if self.entry.is_some() || self.close.is_some() || self.naked_since.is_some() {
+            self.settle(out);
+        } else {
+            self.arm_timers(out);
+        }
+    }
+    fn on_slot(&mut self, slot: Slot, out: &mut CommandBuf) {
+        self.book.on_heard(StreamId::SolanaSlot, self.now);
+        self.repost(slot, out);
+    }
+    fn on_candle(&mut self, candle: &Candle, out: &mut CommandBuf) {
+        self.book.on_heard(StreamId::BinanceCandle, self.now);
+        self.signal.on_candle(candle, self.now);
+        self.evaluate(out);
+        self.settle(out);
+    }
+    fn on_volume(&mut self, stream: StreamId, sample: &VolumeSample, out: &mut CommandBuf) {
+        if sample.definition == self.definition {
+            self.book.on_volume(self.now);
+        }
+        self.signal.on_volume(stream, sample, self.now);
+        self.evaluate(out);
+        self.settle(out);
+    }
+    /// A stream's health. The order stream's return asks about everything that may have moved meanwhile.
+    fn on_stream(&mut self, stream: StreamId, state: StreamState, out: &mut CommandBuf) {
+        self.book.on_stream(stream, state);
+        self.signal.on_stream(stream, state);
+        if stream == StreamId::BinanceUser {
+            match state {
+                StreamState::Up => {
+                    self.way_out_since.get_or_insert(self.now);
+                    self.orders.ask_all(self.now);
+                }
+                StreamState::Gap => self.orders.ask_all(self.now),
+                StreamState::Down => self.way_out_since = None,
+                StreamState::Stale => {}
+            }
+        }
+        self.settle(out);
+    }
+    fn on_balance(&mut self, balance: Balance, out: &mut CommandBuf) {
+        let at_rest = self.orders.unsettled().next().is_none();
+        self.money.on_balance(balance, at_rest);
+        self.settle(out);
+    }
+    fn on_control(&mut self, control: Control, out: &mut CommandBuf) {
+        match control {
+            Control::Pause => self.pauses.pause(PauseReason::Operator, out),
+            Control::Resume => {
+                self.slips.clear();
+                self.pauses.resume(out);
+            }
+            Control::Halt(reason) => self.pauses.pause(reason, out),
+            Control::Flatten => {
+                self.pauses.pause(PauseReason::Operator, out);
+                self.start_close(ExitReason::Flatten, out);
+            }
+            Control::Kill => {
+                self.stopping = true;
+                out.push(Command::CancelAll);
+                self.orders.cancel_sent_to_all(self.now);
+                self.start_close(ExitReason::Kill, out);
+            }
+            Control::Stop => {
+                self.stopping = true;
+                self.entry = None;
+                if self.params.flatten_on_stop {
+                    self.start_close(ExitReason::Shutdown, out);
+                }
+            }
+            Control::Set(key, value) => self.staged.set(key, value),
+            Control::Commit => {
+                self.params = self.staged;
+                out.push(Command::Record(Record::Reloaded));
+            }
+        }
+        self.settle(out);
+    }
+
+    /// Whether orders can reach the venue: its order stream is connected.
+    fn can_send(&self) -> bool {
+        self.way_out_since.is_some()
+    }
+    /// Price at which coins are judged too small to sell: the stop, or the bid once it is below.
+    fn dust_price(&self) -> Price {
+        self.book.bbo().map_or(self.params.stop_loss, |bbo| bbo.bid.min(self.params.stop_loss))
+    }
+    /// Whether the position is nothing that the venue would let us sell.
+    fn is_dust(&self) -> bool {
+        self.instrument.is_dust(self.dust_price(), self.position.qty())
     }
 
     /// What the operator sees.
     pub fn status(&self) -> Status {
+        let unknown = self.orders.iter().filter(|order| order.status == OrderStatus::Unknown).count();
         Status {
-            equity: None,
-            position: Qty::ZERO,
-            naked_since: Time::NONE,
-            pauses: self.setup.paused,
-            consecutive_losses: self.setup.consecutive_losses,
-            orders_open: 0,
-            orders_unknown: 0,
-            tranche: 0,
-            closing: false,
-            stopping: false,
+            equity: self.money.look(&self.position, self.book.mid()),
+            position: self.position.qty(),
+            naked_since: self.naked_since.unwrap_or(Time::NONE),
+            pauses: self.pauses.set(),
+            consecutive_losses: self.pauses.losses(),
+            orders_open: u32::try_from(self.orders.unsettled().count()).unwrap_or(u32::MAX),
+            orders_unknown: u32::try_from(unknown).unwrap_or(u32::MAX),
+            tranche: self.entry.map_or(0, |plan| plan.tried),
+            closing: self.close.is_some(),
+            stopping: self.stopping,
         }
+    }
+    /// The numbers in force.
+    pub fn params(&self) -> &Params {
+        &self.params
     }
 }
