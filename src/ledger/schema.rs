@@ -1,0 +1,100 @@
+//! The tables of `engine.db`, and how it is opened without hurting it.
+//!
+//! Thread: cold.  Invariants: columns are only ever added, at the end; `PRAGMA user_version` names the schema; a file
+//! is checked before the first write to it.
+
+use std::path::Path;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::error::LedgerError;
+
+/// Version of the tables below.
+pub(super) const SCHEMA_VERSION: i64 = 1;
+
+const TABLES: &str = "
+CREATE TABLE orders (
+    client_order_id TEXT PRIMARY KEY, venue_order_id INTEGER, list_id INTEGER, venue TEXT, symbol TEXT, side TEXT,
+    type TEXT, tif TEXT, price TEXT, stop_price TEXT, qty TEXT, cum_qty TEXT, avg_px TEXT, status TEXT, purpose TEXT,
+    tranche INTEGER, trade_id INTEGER, reason TEXT, created_ns INTEGER, sent_ns INTEGER, acked_ns INTEGER,
+    done_ns INTEGER, tick_to_trade_ns INTEGER, code INTEGER) WITHOUT ROWID;
+CREATE INDEX orders_created ON orders (created_ns);
+CREATE INDEX orders_done ON orders (done_ns);
+CREATE TABLE fills (
+    venue TEXT, trade_id INTEGER, client_order_id TEXT, side TEXT, price TEXT, qty TEXT, fee TEXT, fee_asset TEXT,
+    liquidity TEXT, venue_ns INTEGER, recv_ns INTEGER, PRIMARY KEY (venue, trade_id)) WITHOUT ROWID;
+CREATE INDEX fills_recv ON fills (recv_ns);
+CREATE INDEX fills_order ON fills (client_order_id);
+CREATE TABLE trades (
+    id INTEGER PRIMARY KEY, opened_ns INTEGER, closed_ns INTEGER, qty TEXT, entry_px TEXT, exit_px TEXT, fees TEXT,
+    pnl TEXT, slippage_bps TEXT, exit_reason TEXT);
+CREATE TABLE equity (
+    ts_ns INTEGER PRIMARY KEY, cash TEXT, position TEXT, mid TEXT, equity TEXT, realized TEXT, unrealized TEXT,
+    drawdown TEXT);
+CREATE TABLE signals (ts_ns INTEGER, decision TEXT, rules TEXT);
+CREATE INDEX signals_ts ON signals (ts_ns);
+CREATE TABLE state (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+CREATE TABLE volumes (
+    source TEXT, bucket_ns INTEGER, now TEXT, prev TEXT, state TEXT, PRIMARY KEY (source, bucket_ns)) WITHOUT ROWID;
+";
+
+/// How long a writer of another process (a report, a shell) is waited for, ms.
+const BUSY_MS: u64 = 250;
+/// Pages of the write-ahead log before it is folded into the database: 4 MB.
+const WAL_PAGES: i64 = 1_000;
+
+/// Opens, checks and, if it is new, fills the database at `path`.
+pub(super) fn open(path: &Path) -> Result<Connection, LedgerError> {
+    let cannot = |why: rusqlite::Error| open_error(path, &why);
+    let exists = std::fs::metadata(path).is_ok_and(|meta| meta.len() > 0);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut db = Connection::open_with_flags(path, flags).map_err(cannot)?;
+    db.busy_timeout(std::time::Duration::from_millis(BUSY_MS)).map_err(cannot)?;
+    let filled = exists && check(&db, path)?;
+    let wal: String = db.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(cannot)?;
+    if wal != "wal" {
+        let why = format!("its file system does not offer write-ahead logging (journal mode {wal})");
+        return Err(LedgerError::Open { path: path.to_owned(), why });
+    }
+    db.pragma_update(None, "synchronous", "NORMAL").map_err(cannot)?;
+    db.pragma_update(None, "wal_autocheckpoint", WAL_PAGES).map_err(cannot)?;
+    if !filled {
+        let transaction = db.transaction().map_err(cannot)?;
+        transaction.execute_batch(TABLES).map_err(cannot)?;
+        transaction.pragma_update(None, "user_version", SCHEMA_VERSION).map_err(cannot)?;
+        transaction.commit().map_err(cannot)?;
+    }
+    db.execute_batch("BEGIN IMMEDIATE; ROLLBACK").map_err(cannot)?; // a read-only place shows itself now, not at the first fill
+    Ok(db)
+}
+
+/// Looks before anything is written. False for a file whose making was cut short: it has no table yet.
+fn check(db: &Connection, path: &Path) -> Result<bool, LedgerError> {
+    let damaged = |why: String| LedgerError::Damaged { path: path.to_owned(), why };
+    let found: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(|why| open_error(path, &why))?;
+    let verdict: String =
+        db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(|why| open_error(path, &why))?;
+    if verdict != "ok" {
+        return Err(damaged(verdict));
+    }
+    let tables: i64 = db
+        .query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))
+        .map_err(|why| open_error(path, &why))?;
+    if found == 0 && tables == 0 {
+        return Ok(false);
+    }
+    if found != SCHEMA_VERSION {
+        return Err(LedgerError::Version { path: path.to_owned(), found, known: SCHEMA_VERSION });
+    }
+    Ok(true)
+}
+
+fn open_error(path: &Path, why: &rusqlite::Error) -> LedgerError {
+    let path = path.to_owned();
+    match why.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            LedgerError::Damaged { path, why: why.to_string() }
+        }
+        _ => LedgerError::Open { path, why: why.to_string() },
+    }
+}
