@@ -23,6 +23,15 @@ pub struct HouseQuote {
     pub qty: Qty,
 }
 
+/// What a house order asks for.
+#[derive(Clone, Copy, Debug)]
+struct Terms {
+    side: Side,
+    price: Price,
+    qty: Qty,
+    tif: TimeInForce,
+}
+
 /// Largest size of one house order, in multiples of the symbol's `qty_max`.
 const HOUSE_QTY_FACTOR: i64 = 10;
 
@@ -30,14 +39,14 @@ impl Exchange {
     /// A limit order of the house: takes what crosses, rests the remainder. `None` if it is off the grid, the symbol
     /// does not trade, or nothing of it rests.
     pub fn house_place(&mut self, symbol: Symbol, side: Side, price: Price, qty: Qty, now: Time) -> Option<i64> {
-        let id = self.house_order(symbol, side, price, qty, TimeInForce::Gtc, now)?;
+        let id = self.house_order(symbol, Terms { side, price, qty, tif: TimeInForce::Gtc }, now)?;
         self.orders.contains_key(&id).then_some(id)
     }
     /// A taking order of the house down to `limit`; gives the size it traded.
     pub fn house_take(&mut self, symbol: Symbol, side: Side, limit: Price, qty: Qty, now: Time) -> Qty {
         let traded = |exchange: &Exchange| exchange.pair_of(symbol).map_or(0, |p| exchange.pairs[p].next_trade_id);
         let first = traded(self);
-        self.house_order(symbol, side, limit, qty, TimeInForce::Ioc, now);
+        self.house_order(symbol, Terms { side, price: limit, qty, tif: TimeInForce::Ioc }, now);
         let Ok(pair) = self.pair_of(symbol) else { return Qty::ZERO };
         let mine = self.pairs[pair].trades.iter().rev().take_while(|trade| trade.id >= first);
         Qty(mine.filter(|trade| trade.aggressor == side).map(|trade| trade.qty.0).sum())
@@ -71,16 +80,9 @@ impl Exchange {
         }
     }
 
-    fn house_order(
-        &mut self,
-        symbol: Symbol,
-        side: Side,
-        price: Price,
-        qty: Qty,
-        tif: TimeInForce,
-        now: Time,
-    ) -> Option<i64> {
+    fn house_order(&mut self, symbol: Symbol, terms: Terms, now: Time) -> Option<i64> {
         self.advance(now);
+        let Terms { side, price, qty, tif } = terms;
         let pair = self.pair_of(symbol).ok()?;
         let spec = &self.pairs[pair].spec;
         let on_grid = spec.check_price(price).is_ok() && qty.0 > 0 && qty.0 % spec.lot.0 == 0;
