@@ -8,6 +8,7 @@ pub mod decode;
 pub mod encode;
 pub mod errors;
 pub mod health;
+pub mod lines;
 pub mod market;
 pub mod messages;
 pub mod rest;
