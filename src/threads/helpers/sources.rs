@@ -166,7 +166,7 @@ impl Source for Llama {
                 }
             }
         }
-        if self.rounds % LIST_EVERY == 0 {
+        if self.rounds.is_multiple_of(LIST_EVERY) {
             self.check_names(agent, note);
         }
         self.rounds = self.rounds.wrapping_add(1);
