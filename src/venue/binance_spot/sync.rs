@@ -114,10 +114,9 @@ impl BookSync {
         self.live.then_some(&self.book)
     }
 
-    /// First and last update of the diffs held: what a snapshot must reach. `None` if none is.
-    pub fn held(&self) -> Option<(u64, u64)> {
-        let (first, last) = (self.held.diffs.first()?, self.held.diffs.last()?);
-        Some((first.first, last.last))
+    /// Whether a diff is held: what a snapshot must reach.
+    pub fn has_diff(&self) -> bool {
+        !self.held.diffs.is_empty()
     }
 
     /// Forgets book and diffs: the stream broke off.

@@ -1,0 +1,89 @@
+//! What can go wrong at a venue, switched by a scenario's timeline or by a test's hand.
+//!
+//! Thread: any.  Invariants: a fault changes what clients are told or when, never the exchange's books, except where
+//! its name says so.
+
+use serde::Deserialize;
+
+/// One switch. Counts are "the next n"; a count of zero switches the fault off.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Fault {
+    /// Sends nothing more of the stream of this name (`solusdt@bookTicker`), though it stays subscribed.
+    MuteStream(String),
+    /// Sends it again.
+    UnmuteStream(String),
+    /// Swallows the next n depth diffs: a gap in `U`/`u`.
+    DropDepthDiffs(u32),
+    /// Cuts every market-stream connection.
+    DropStreams,
+    /// Cuts every WebSocket API connection.
+    DropWsApi,
+    /// Cuts every Solana connection.
+    DropSolana,
+    /// From now on sends nothing on any open connection, but leaves them open.
+    HalfOpen,
+    /// Announces `serverShutdown` on every Binance WebSocket, then cuts them.
+    ServerShutdown,
+    /// Ends every user data subscription with `eventStreamTerminated`.
+    CutUserStream,
+    /// Executes the next n placements, but answers -1007 "unknown".
+    TimeoutExecuted(u32),
+    /// Does not execute the next n placements, and answers -1007 "unknown".
+    TimeoutNotExecuted(u32),
+    /// Executes the next n requests of the trading API, and answers nothing.
+    SwallowAnswers(u32),
+    /// Answers the next n requests of the trading API with status 503, nothing done.
+    Unavailable(u32),
+    /// Answers the trading API this many milliseconds late; 0 = at once.
+    DelayAnswersMs(u32),
+    /// Refuses the next n OCO orders with "The relationship of the prices for the orders is not correct."
+    RefuseOco(u32),
+    /// Sends user events before the answer of the request that caused them.
+    EventsFirst(bool),
+    /// Cuts WebSockets of Binance at this age in milliseconds, in place of 24 h; 0 = 24 h again.
+    LifetimeMs(u32),
+    /// Stops matching: symbol status `HALT`.
+    Halt,
+    /// Allows cancels only: symbol status `CANCEL_ONLY`.
+    CancelOnly,
+    /// Trades again: symbol status `TRADING`.
+    Trading,
+    /// The venue itself ends every waiting stop of the account (`EXCHANGE_CANCELED`): the position is naked.
+    ExpireStops,
+    /// How DeFiLlama answers.
+    Llama(FeedState),
+    /// How pump.fun answers.
+    Pump(FeedState),
+    /// Status of Telegram's next answers; 200 = fine.
+    Telegram(u16),
+    /// Status of Slack's next answers; 200 = fine.
+    Slack(u16),
+    /// Stops telling slots; `false` tells them again.
+    StallSlots(bool),
+}
+
+/// How a volume source answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FeedState {
+    /// Its numbers.
+    #[default]
+    Ok,
+    /// Yesterday's bucket is missing: the last one is two days old.
+    Stale,
+    /// Yesterday repeats the day before to the cent.
+    Filled,
+    /// Yesterday is zero.
+    Zero,
+    /// Totals are `null`, the chart is empty.
+    Null,
+    /// An HTML page with status 200.
+    Html,
+    /// Status 429 with `Retry-After: 1`.
+    TooMany,
+    /// Status 500 with a plain text.
+    Broken,
+    /// Totals and chart tell different stories.
+    Contradicting,
+}

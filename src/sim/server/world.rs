@@ -1,0 +1,164 @@
+//! Everything behind the doors: the exchange, the feeds, the slots, the timeline of faults.
+//!
+//! Thread: any, one at a time, under the lock of `handle`.  Invariants: time never falls; what clients shall hear is
+//! queued here and sent by `service`; the same scenario gives the same market, whoever is connected.
+
+use super::StartError;
+use super::binance::Venue;
+use super::fault::Fault;
+use super::feeds::Feeds;
+use super::handle::Snapshot;
+use crate::sim::scenario::Scenario;
+use crate::types::event::{Bbo, Trade};
+use crate::types::time::NANOS_PER_MILLI;
+use crate::types::{Price, Time};
+
+/// Requests that trade kept in memory; later ones are counted only.
+pub(super) const RECEIVED_KEPT_MAX: usize = 100_000;
+
+/// A request that trades, as it arrived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// When.
+    pub at: Time,
+    /// WebSocket API name of the method, whichever way it came: `order.place`.
+    pub method: &'static str,
+    /// Its parameters as `name=value&…`, sorted, signature left out.
+    pub params: String,
+    /// Status it was answered with; 0 = not answered at all.
+    pub status: u16,
+    /// Error code it was answered with; 0 = none.
+    pub code: i32,
+}
+
+/// How many clients of each kind are connected; `service` keeps it.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Clients {
+    pub(super) streams: usize,
+    pub(super) ws_api: usize,
+    pub(super) user_subscriptions: usize,
+    pub(super) solana: usize,
+}
+
+/// What drives the mid.
+enum Lead {
+    Path,
+    Held(Price),
+    Live,
+}
+
+/// The world.
+pub(super) struct World {
+    scenario: Scenario,
+    pub(super) venue: Venue,
+    pub(super) feeds: Feeds,
+    pub(super) slot: u64,
+    pub(super) slots_stalled: bool,
+    /// Faults that concern connections: for `service` to carry out.
+    pub(super) cuts: Vec<Fault>,
+    pub(super) clients: Clients,
+    lead: Lead,
+    started: Time,
+    next_step: Time,
+    next_slot: Time,
+    faults_done: usize,
+}
+
+impl World {
+    pub(super) fn new(mut scenario: Scenario, now: Time) -> Result<World, StartError> {
+        scenario.faults.sort_by_key(|fault| fault.at_ns);
+        let venue = Venue::new(&scenario, now)?;
+        let feeds = Feeds::new(&scenario);
+        let slot = scenario.solana.first_slot;
+        Ok(World {
+            venue,
+            feeds,
+            slot,
+            slots_stalled: false,
+            cuts: Vec::new(),
+            clients: Clients::default(),
+            lead: Lead::Path,
+            started: now,
+            next_step: now,
+            next_slot: now,
+            faults_done: 0,
+            scenario,
+        })
+    }
+
+    /// When [`World::advance`] has something to do again.
+    pub(super) fn next_deadline(&self) -> Time {
+        self.next_step.min(self.next_slot)
+    }
+
+    /// Lets everything happen that is due by `now`.
+    pub(super) fn advance(&mut self, now: Time) {
+        let elapsed_ns = now.since(self.started);
+        let due = self.scenario.faults.iter().skip(self.faults_done).take_while(|fault| fault.at_ns <= elapsed_ns);
+        let due: Vec<Fault> = due.map(|timed| timed.fault.clone()).collect();
+        self.faults_done += due.len();
+        for fault in &due {
+            self.apply(fault);
+        }
+        if now >= self.next_slot {
+            let slot_ns = i64::from(self.scenario.solana.slot_ms) * NANOS_PER_MILLI;
+            let missed = now.since(self.next_slot) / slot_ns;
+            self.next_slot = self.next_slot.plus((missed + 1) * slot_ns);
+            self.slot += missed as u64 + 1;
+        }
+        if now >= self.next_step {
+            let step_ns = i64::from(self.scenario.step_ms) * NANOS_PER_MILLI;
+            self.next_step = now.plus(step_ns);
+            let target = match self.lead {
+                Lead::Path => Some(self.scenario.mid_at(elapsed_ns)),
+                Lead::Held(mid) => Some(mid),
+                Lead::Live => None,
+            };
+            self.venue.step(now, target);
+        }
+    }
+
+    pub(super) fn hold_mid(&mut self, mid: Price) {
+        self.lead = Lead::Held(mid);
+        self.venue.jump(mid);
+    }
+    pub(super) fn release_mid(&mut self) {
+        self.lead = Lead::Path;
+    }
+    pub(super) fn follow(&mut self, bbo: Bbo) {
+        self.lead = Lead::Live;
+        self.venue.follow(bbo);
+    }
+    pub(super) fn follow_trade(&mut self, trade: Trade) {
+        self.lead = Lead::Live;
+        self.venue.follow_trade(trade);
+    }
+    pub(super) fn deposit(&mut self, asset: &str, amount_e8: i64) {
+        self.venue.deposit(asset, amount_e8);
+    }
+
+    pub(super) fn apply(&mut self, fault: &Fault) {
+        match fault {
+            Fault::DropStreams | Fault::DropWsApi | Fault::DropSolana | Fault::HalfOpen => {
+                self.cuts.push(fault.clone())
+            }
+            Fault::ServerShutdown | Fault::CutUserStream => self.cuts.push(fault.clone()),
+            Fault::Llama(state) => self.feeds.llama_state = *state,
+            Fault::Pump(state) => self.feeds.pump_state = *state,
+            Fault::Telegram(status) => self.feeds.telegram_status = *status,
+            Fault::Slack(status) => self.feeds.slack_status = *status,
+            Fault::StallSlots(stalled) => self.slots_stalled = *stalled,
+            venue => self.venue.apply(venue),
+        }
+    }
+
+    pub(super) fn snapshot(&self) -> Snapshot {
+        let mut snapshot = self.venue.snapshot();
+        snapshot.alerts = self.feeds.alerts.len();
+        snapshot.stream_clients = self.clients.streams;
+        snapshot.ws_api_clients = self.clients.ws_api;
+        snapshot.user_subscriptions = self.clients.user_subscriptions;
+        snapshot.solana_clients = self.clients.solana;
+        snapshot
+    }
+}
