@@ -11,7 +11,7 @@
 //! | 3 | [`engine`]: pure decisions · [`venue`]: pure protocols · [`ledger`]: what is kept · [`telemetry`]: what is told |
 //! | 2 | [`ring`]: queues between threads · [`sys`]: clock, cores, sockets, TLS, files |
 //! | 1 | [`types`]: the vocabulary |
-#![forbid(clippy::mem_forget)]
+#![deny(clippy::mem_forget)]
 
 pub mod cli;
 pub mod config;

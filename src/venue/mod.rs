@@ -57,3 +57,17 @@ pub enum DecodeError {
         name: &'static str,
     },
 }
+
+impl DecodeError {
+    /// Offset of the faulty byte; `None` if the message as a whole is at fault.
+    pub fn at(&self) -> Option<usize> {
+        match *self {
+            DecodeError::TooLong { got } => Some(got),
+            DecodeError::Truncated { at }
+            | DecodeError::Syntax { at }
+            | DecodeError::BadNumber { at }
+            | DecodeError::UnknownWord { at } => Some(at),
+            DecodeError::Missing { .. } | DecodeError::Contradiction { .. } => None,
+        }
+    }
+}

@@ -29,6 +29,8 @@ pub struct Rsi {
     last: Price,
     gain: u128,
     loss: u128,
+    /// Computed once a candle: a 128-bit division is too dear for every tick.
+    value: Option<Ratio>,
 }
 
 impl Rsi {
@@ -36,7 +38,7 @@ impl Rsi {
     pub fn new(period: u32) -> Rsi {
         assert!(period >= 1, "an RSI needs a period");
         assert!(period <= RSI_PERIOD_MAX, "RSI period out of range");
-        Rsi { period, closes: 0, last: Price::ZERO, gain: 0, loss: 0 }
+        Rsi { period, closes: 0, last: Price::ZERO, gain: 0, loss: 0, value: None }
     }
 
     /// Takes the close of the next candle.
@@ -51,6 +53,7 @@ impl Rsi {
         }
         self.last = close;
         self.closes = self.closes.saturating_add(1);
+        self.value = self.index();
         assert!(up_to_bits(self.gain, 104), "an average gain is no larger than the largest gain");
         assert!(up_to_bits(self.loss, 104), "an average loss is no larger than the largest loss");
     }
@@ -66,6 +69,10 @@ impl Rsi {
     /// `None` too while nothing moved at all: 0/0 is no number. (TA-Lib says 0 there, which a rule "below 45" would
     /// take for a crash.)
     pub fn value(&self) -> Option<Ratio> {
+        self.value
+    }
+
+    fn index(&self) -> Option<Ratio> {
         let total = self.gain.checked_add(self.loss)?;
         if self.closes <= self.period || total == 0 {
             return None;

@@ -1,3 +1,7 @@
 //! Unpinned threads for what may block: REST polls, alerts, the ops port.
 //!
 //! Thread: one each, named.  Invariants: nothing here is waited for by an agent.
+
+pub mod pollers;
+mod sources;
+pub mod web;

@@ -257,7 +257,7 @@ impl MarketSession {
     /// Takes the reply. Errors: [`DecodeError`]; it then counts as failed.
     pub fn on_snapshot(&mut self, body: &[u8], recv: Time, emit: &mut impl FnMut(Event)) -> Result<(), DecodeError> {
         let last = match messages::snapshot(body, &mut self.levels) {
-            Ok(last) if self.sync.has_diff() => last,
+            Ok(last) if self.sync.held().is_some() => last,
             refused => {
                 self.sync.on_snapshot_failed(recv);
                 return refused.map(|_| ());

@@ -2,17 +2,26 @@
 //!
 //! Thread: any.  Invariants: as of `venue`.  Source: the venue's API documents as of 2026-07-21.
 
+pub mod answer;
 pub mod book;
+pub mod budget;
 pub mod candles;
+pub mod clock;
 pub mod decode;
 pub mod encode;
 pub mod errors;
+pub mod gate;
 pub mod health;
+pub mod inflight;
+pub mod lines;
 pub mod market;
 pub mod messages;
+mod respond;
 pub mod rest;
 pub mod retry;
 pub mod sign;
 pub mod sync;
+pub mod table;
+mod tell;
 pub mod trade;
 pub mod user;

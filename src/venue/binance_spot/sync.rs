@@ -114,9 +114,10 @@ impl BookSync {
         self.live.then_some(&self.book)
     }
 
-    /// Whether a diff is held: what a snapshot must reach.
-    pub fn has_diff(&self) -> bool {
-        !self.held.diffs.is_empty()
+    /// First and last update of the diffs held: what a snapshot must reach. `None` if none is.
+    pub fn held(&self) -> Option<(u64, u64)> {
+        let (first, last) = (self.held.diffs.first()?, self.held.diffs.last()?);
+        Some((first.first, last.last))
     }
 
     /// Forgets book and diffs: the stream broke off.

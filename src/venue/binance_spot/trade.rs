@@ -3,34 +3,37 @@
 //! Thread: any.  Invariants: every request is in the in-flight table before its bytes leave and ends in an answer, a
 //! deadline or a lost socket; what may have been executed is told as `Unknown`, never as refused; encoding an order
 //! and reading its report do not allocate.
+//!
+//! A connection goes `Closed → LoggingOn → Subscribing → Resyncing → Ready`. While resyncing, balances and every order
+//! that may live are asked for, because no event of the time without a connection is ever repeated.
 
+pub use super::budget::{LimitKind, RateLimit};
+
+use super::answer::{self, Envelope};
+use super::budget::{Budget, Hold};
+use super::clock::VenueClock;
+use super::encode::{Encoder, Head, REQUEST_BYTES_MAX, Target};
+use super::gate::Gate;
+use super::inflight::{Asked, InFlight};
 use super::sign::Signer;
-use crate::types::event::Event;
+use super::table::{NEVER, OrderTable, Phase};
+use crate::types::event::{Event, EventKind, StreamState};
+use crate::types::order::{OrderKind, Purpose, Reason, TimeInForce};
 use crate::types::record::{Verb, WireNote};
-use crate::types::{ClientOrderId, Command, Instrument, Notional, Time};
+use crate::types::time::{NANOS_PER_MILLI, NANOS_PER_SEC};
+use crate::types::{ClientOrderId, Command, ExecutionReport, Instrument, Leg, Notional, Side, StreamId, Time};
 use crate::venue::DecodeError;
 
-/// What a request may cost, as the venue's `exchangeInfo` says it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RateLimit {
-    /// What is counted.
-    pub kind: LimitKind,
-    /// Length of the window, aligned to the venue's clock.
-    pub interval_ns: i64,
-    /// Most that a window may hold.
-    pub limit: u32,
-}
-
-/// What a rate limit counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum LimitKind {
-    /// Weight of requests, per address.
-    Weight,
-    /// Orders placed, per account.
-    Orders,
-    /// Requests of any weight.
-    Raw,
-}
+/// How long after its deadline a late answer is still understood.
+const LATE_ANSWER_NS: i64 = 20 * NANOS_PER_SEC;
+/// First pause before a logon or subscription is tried again; doubles.
+const RETRY_NS: i64 = NANOS_PER_SEC;
+/// Longest such pause.
+const RETRY_NS_MAX: i64 = 30 * NANOS_PER_SEC;
+/// First pause before an order is asked about again; doubles.
+const ASK_AGAIN_NS: i64 = 250 * NANOS_PER_MILLI;
+/// `time` requests without an answer in a row, after which the connection counts as dead.
+const SILENT_CLOCKS_MAX: u32 = 2;
 
 /// What a session is made of.
 #[derive(Debug)]
@@ -69,7 +72,7 @@ pub enum FrameKind {
 /// Why a command was not encoded. The engine has been told by a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// Not logged on, or the account's events are not up yet.
+    /// Not connected, or (for an entry) the truth about our orders is not known yet.
     #[error("the order session is not ready")]
     NotReady,
     /// The venue does not list this kind of order for the symbol.
@@ -92,42 +95,161 @@ pub enum Refusal {
     NotForVenue,
 }
 
+impl Refusal {
+    /// As the engine hears it.
+    pub fn reason(self) -> Reason {
+        match self {
+            Refusal::NotReady | Refusal::NotForVenue => Reason::Other,
+            Refusal::NotOffered | Refusal::Filter | Refusal::TooLarge => Reason::Filter,
+            Refusal::IdUsed => Reason::Duplicate,
+            Refusal::RateLimit => Reason::RateLimit,
+        }
+    }
+}
+
+/// How far the connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stage {
+    Closed,
+    LoggingOn,
+    Subscribing,
+    Resyncing,
+    Ready,
+    /// The venue refused our key or our right to trade: nothing is tried until the process is started anew.
+    Barred,
+}
+
 /// The WebSocket API session of one symbol and one key.
 #[derive(Debug)]
 pub struct TradeSession {
-    settings: TradeSettings,
-    ready: bool,
-    offset_ns: i64,
+    pub(super) instrument: Instrument,
+    pub(super) encoder: Encoder,
+    gate: Gate,
+    pub(super) flights: InFlight,
+    pub(super) orders: OrderTable,
+    pub(super) budget: Budget,
+    pub(super) clock: VenueClock,
+    pub(super) stage: Stage,
+    pub(super) logged_on: bool,
+    pub(super) account_known: bool,
+    stream: Option<StreamState>,
+    request_timeout_ns: i64,
+    retry_at: Time,
+    retry_ns: i64,
+    silent_clocks: u32,
+    forget_at: Time,
+    foreign: u64,
+    scratch: Vec<u8>,
+}
+
+/// Where facts, notes and request texts go while one input is worked on.
+pub(super) struct Io<'a> {
+    pub(super) now: Time,
+    pub(super) emit: &'a mut dyn FnMut(Event),
+    pub(super) note: &'a mut dyn FnMut(WireNote),
+    pub(super) out: &'a mut dyn FnMut(&[u8]),
+}
+
+impl Io<'_> {
+    pub(super) fn event(&mut self, kind: EventKind, venue_time: Time) {
+        let (seq, recv, at, stream) = (0, self.now, Time::NONE, StreamId::BinanceUser);
+        (self.emit)(Event { seq, recv, at, venue_time, stream, kind });
+    }
+    pub(super) fn report(&mut self, report: ExecutionReport, venue_time: Time) {
+        self.event(EventKind::Execution(report), venue_time);
+    }
 }
 
 impl TradeSession {
     /// Not connected; all memory is taken here.
     pub fn new(settings: TradeSettings) -> Self {
-        Self { settings, ready: false, offset_ns: 0 }
+        let windows_ms = (settings.recv_window_orders_ms, settings.recv_window_queries_ms);
+        Self {
+            instrument: settings.instrument,
+            gate: Gate { instrument: settings.instrument, order_notional_max: settings.order_notional_max },
+            encoder: Encoder::new(settings.instrument, settings.api_key, settings.signer, windows_ms),
+            flights: InFlight::default(),
+            orders: OrderTable::default(),
+            budget: Budget::new(&settings.limits),
+            clock: VenueClock::default(),
+            stage: Stage::Closed,
+            logged_on: false,
+            account_known: false,
+            stream: None,
+            request_timeout_ns: settings.request_timeout_ns,
+            retry_at: NEVER,
+            retry_ns: RETRY_NS,
+            silent_clocks: 0,
+            forget_at: Time::NONE,
+            foreign: 0,
+            scratch: Vec::with_capacity(REQUEST_BYTES_MAX),
+        }
     }
 
     /// A connection is open: logs on (Ed25519) and subscribes to the account's events.
-    pub fn on_open(&mut self, _now: Time, _out: &mut impl FnMut(&[u8])) {
-        self.ready = false;
+    ///
+    /// During a planned roll-over the older connection may still deliver; its answers are understood.
+    pub fn on_open(&mut self, now: Time, out: &mut impl FnMut(&[u8])) {
+        (self.logged_on, self.account_known, self.silent_clocks) = (false, false, 0);
+        self.retry_ns = RETRY_NS;
+        let mut io = Io { now, emit: &mut |_| {}, note: &mut |_| {}, out };
+        self.begin_session(&mut io);
+        self.clock.begin_round(now);
+        self.ask(Asked::Clock, &mut io);
     }
 
     /// One whole frame.
     ///
-    /// Errors: [`DecodeError`] with the byte; the session goes on.
+    /// Errors: [`DecodeError`] with the byte; the session goes on, and asks the venue for what the frame may have said.
     pub fn on_frame(
         &mut self,
-        _frame: &[u8],
-        _recv: Time,
-        _emit: &mut impl FnMut(Event),
-        _note: &mut impl FnMut(WireNote),
-        _out: &mut impl FnMut(&[u8]),
+        frame: &[u8],
+        recv: Time,
+        emit: &mut impl FnMut(Event),
+        note: &mut impl FnMut(WireNote),
+        out: &mut impl FnMut(&[u8]),
     ) -> Result<FrameKind, DecodeError> {
-        Ok(FrameKind::Control)
+        let mut io = Io { now: recv, emit, note, out };
+        let kind = answer::envelope(frame).and_then(|envelope| self.read(frame, &envelope, &mut io));
+        if kind.is_err() {
+            self.ask_about_all(recv);
+        }
+        self.ask_what_is_due(&mut io);
+        kind
+    }
+
+    fn read(&mut self, frame: &[u8], envelope: &Envelope<'_>, io: &mut Io<'_>) -> Result<FrameKind, DecodeError> {
+        if let Some(at) = envelope.event_at {
+            return self.on_event(frame, at, io);
+        }
+        let venue_now = self.clock.venue_time(io.now);
+        for count in &envelope.counts {
+            self.budget.observe(count, venue_now);
+        }
+        match envelope.id.and_then(|number| self.flights.take(number)) {
+            Some(flight) => self.on_answer(frame, envelope, flight, io),
+            None if matches!(envelope.status, 401 | 403) => {
+                self.bar(io);
+                Ok(FrameKind::Control)
+            }
+            None => Ok(FrameKind::Control),
+        }
     }
 
     /// The connection is gone: every order request in flight is now unknown.
-    pub fn on_down(&mut self, _now: Time, _emit: &mut impl FnMut(Event), _note: &mut impl FnMut(WireNote)) {
-        self.ready = false;
+    pub fn on_down(&mut self, now: Time, emit: &mut impl FnMut(Event), note: &mut impl FnMut(WireNote)) {
+        let mut io = Io { now, emit, note, out: &mut |_| {} };
+        if self.stage != Stage::Barred {
+            self.stage = Stage::Closed;
+        }
+        self.logged_on = false;
+        self.retry_at = NEVER;
+        while let Some(flight) = self.flights.pop() {
+            if !flight.overdue {
+                self.tell_unknown(flight.asked, Reason::Other, 0, &mut io);
+            }
+        }
+        self.tell_stream(StreamState::Down, &mut io);
     }
 
     /// Writes the text of one request into `buf` (cleared first) and registers it as in flight.
@@ -136,32 +258,356 @@ impl TradeSession {
     /// Errors: [`Refusal`]; the engine is told by a `Rejected` or `CancelRejected` report through `emit`.
     pub fn encode(
         &mut self,
-        _command: &Command,
-        _now: Time,
+        command: &Command,
+        now: Time,
         buf: &mut Vec<u8>,
-        _emit: &mut impl FnMut(Event),
+        emit: &mut impl FnMut(Event),
     ) -> Result<(ClientOrderId, Verb), Refusal> {
         buf.clear();
-        Err(if self.settings.api_key.is_empty() { Refusal::NotReady } else { Refusal::NotForVenue })
+        let asked = asked_by(command).ok_or(Refusal::NotForVenue)?;
+        let admitted = self.admit(command, now).and_then(|()| self.flights.open(asked, now).ok_or(Refusal::RateLimit));
+        let mut io = Io { now, emit, note: &mut |_| {}, out: &mut |_| {} };
+        let request_id = match admitted {
+            Ok(request_id) => request_id,
+            Err(refusal) => {
+                self.tell_refused(command, asked, refusal, &mut io);
+                return Err(refusal);
+            }
+        };
+        self.register(command);
+        self.count(command, now);
+        self.write(command, self.head(request_id, now), buf);
+        asked.verb().ok_or(Refusal::NotForVenue)
     }
 
     /// Deadlines, queries that are due, the clock, subscription retries. Cheap when nothing is due.
+    ///
+    /// Output: [`FrameKind::Reset`] if the connection is open but dead, else [`FrameKind::Control`].
     pub fn on_timer(
         &mut self,
-        _now: Time,
-        _emit: &mut impl FnMut(Event),
-        _note: &mut impl FnMut(WireNote),
-        _out: &mut impl FnMut(&[u8]),
-    ) {
+        now: Time,
+        emit: &mut impl FnMut(Event),
+        note: &mut impl FnMut(WireNote),
+        out: &mut impl FnMut(&[u8]),
+    ) -> FrameKind {
+        let mut io = Io { now, emit, note, out };
+        let deadline = now.plus(-self.request_timeout_ns);
+        while let Some(asked) = self.flights.next_overdue(deadline) {
+            self.on_overdue(asked, &mut io);
+        }
+        if now >= self.forget_at {
+            self.flights.forget(now.plus(-self.request_timeout_ns - LATE_ANSWER_NS));
+            self.forget_at = now.plus(NANOS_PER_SEC);
+        }
+        if !self.is_open() {
+            return FrameKind::Control;
+        }
+        if now >= self.retry_at {
+            self.begin_session(&mut io);
+        }
+        if self.budget.held(now) == Hold::None && self.clock.begin_round(now) {
+            self.ask(Asked::Clock, &mut io);
+        }
+        self.ask_what_is_due(&mut io);
+        if self.silent_clocks >= SILENT_CLOCKS_MAX { FrameKind::Reset } else { FrameKind::Control }
     }
 
     /// Venue's clock minus ours, as measured before the session began.
     pub fn set_clock_offset(&mut self, offset_ns: i64) {
-        self.offset_ns = offset_ns;
+        self.clock.set_offset(offset_ns);
     }
 
     /// Logged on, subscribed, and the truth about our orders is known.
     pub fn is_ready(&self) -> bool {
-        self.ready
+        self.stage == Stage::Ready
     }
+
+    /// Whether the venue refused our key; only a restart ends that.
+    pub fn is_barred(&self) -> bool {
+        self.stage == Stage::Barred
+    }
+
+    /// Events of orders that are not ours, or not of our symbol, so far.
+    pub fn foreign_events(&self) -> u64 {
+        self.foreign
+    }
+
+    pub(super) fn count_foreign(&mut self) {
+        self.foreign += 1;
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        !matches!(self.stage, Stage::Closed | Stage::Barred)
+    }
+
+    pub(super) fn clock_answered(&mut self) {
+        self.silent_clocks = 0;
+    }
+
+    fn head(&self, request_id: u64, now: Time) -> Head {
+        Head { request_id, timestamp: self.clock.timestamp(now), logged_on: self.logged_on }
+    }
+
+    /// Everything that may stop a command here. Cancels and questions pass all but a closed door and the venue's word.
+    fn admit(&mut self, command: &Command, now: Time) -> Result<(), Refusal> {
+        self.gate.check(command)?;
+        let (orders, is_entry) = weight_of(command);
+        let wanted = if is_entry { Stage::Ready } else { Stage::LoggingOn };
+        if !self.is_open() || self.stage < wanted {
+            return Err(Refusal::NotReady);
+        }
+        let is_cancel = matches!(command, Command::Cancel(_) | Command::CancelList(_) | Command::CancelAll);
+        match self.budget.held(now) {
+            Hold::All => return Err(Refusal::RateLimit),
+            Hold::CancelsOnly if !is_cancel => return Err(Refusal::RateLimit),
+            Hold::None | Hold::CancelsOnly => {}
+        }
+        if is_entry && !self.budget.has_room_for_entry(orders, self.clock.venue_time(now)) {
+            return Err(Refusal::RateLimit);
+        }
+        let used = new_ids(command).into_iter().flatten().any(|id| self.orders.find(id).is_some());
+        if used { Err(Refusal::IdUsed) } else { Ok(()) }
+    }
+
+    /// Puts the orders that `command` makes into the table, so that an event may overtake its answer.
+    fn register(&mut self, command: &Command) {
+        let (side, qty, immediate) = match command {
+            Command::Place(order) => (order.side, order.qty, is_immediate(order.kind, order.tif)),
+            Command::CancelReplace(pair) => (pair.new.side, pair.new.qty, is_immediate(pair.new.kind, pair.new.tif)),
+            Command::PlaceOco(oco) => (Side::Sell, oco.qty, false),
+            _ => return,
+        };
+        for id in new_ids(command).into_iter().flatten() {
+            let at = self.orders.open(id, side);
+            if let Some(row) = self.orders.row_mut(at) {
+                (row.qty, row.immediate) = (qty, immediate);
+            }
+        }
+    }
+
+    fn count(&mut self, command: &Command, now: Time) {
+        let venue_now = self.clock.venue_time(now);
+        let (orders, _) = weight_of(command);
+        self.budget.spend(LimitKind::Orders, orders, venue_now);
+        let weight = if matches!(command, Command::Query(_)) { 4 } else { 1 };
+        self.budget.spend(LimitKind::Weight, weight, venue_now);
+    }
+
+    fn write(&mut self, command: &Command, head: Head, buf: &mut Vec<u8>) {
+        match command {
+            Command::Place(order) => self.encoder.place(head, order, buf),
+            Command::PlaceOco(oco) => self.encoder.place_oco(head, oco, buf),
+            Command::Cancel(cancel) => {
+                let target = self.target(cancel.venue_order_id.0, cancel.target);
+                self.encoder.cancel(head, target, buf);
+            }
+            Command::CancelReplace(pair) => {
+                let target = self.target(pair.cancel.venue_order_id.0, pair.cancel.target);
+                self.encoder.cancel_replace(head, target, &pair.new, buf);
+            }
+            Command::CancelList(list) => {
+                let legs = [list.take_profit, list.stop].into_iter();
+                let known = legs.filter_map(|leg| self.orders.row(self.orders.find(leg)?)).map(|row| row.list_id);
+                let number = known.fold(list.list_id, i64::max);
+                self.encoder.cancel_list(head, Target::of(number, list.list), buf);
+            }
+            Command::CancelAll => self.encoder.cancel_all(head, buf),
+            Command::Query(query) if matches!(query.target.leg, Leg::List(_)) => {
+                self.encoder.list_status(head, Target::Name(query.target), buf);
+            }
+            Command::Query(query) => {
+                let target = self.target(query.venue_order_id.0, query.target);
+                self.encoder.order_status(head, target, buf);
+            }
+            Command::ArmTimer { .. } | Command::Alert(_) | Command::Record(_) => {}
+        }
+    }
+
+    /// By the venue's number where either side knows it.
+    fn target(&self, number: i64, id: ClientOrderId) -> Target {
+        let known = self.orders.find(id).and_then(|at| self.orders.row(at)).map_or(0, |row| row.venue_order_id.0);
+        Target::of(if number > 0 { number } else { known }, id)
+    }
+
+    /// Sends a request of the session's own.
+    pub(super) fn ask(&mut self, asked: Asked, io: &mut Io<'_>) -> bool {
+        let Some(request_id) = self.flights.open(asked, io.now) else { return false };
+        let head = self.head(request_id, io.now);
+        let mut text = std::mem::take(&mut self.scratch);
+        let weight = match asked {
+            Asked::Order(id, _) => {
+                self.encoder.order_status(head, self.target(0, id), &mut text);
+                4
+            }
+            Asked::Trades(id) => {
+                let known = self.orders.find(id).and_then(|at| self.orders.row(at));
+                let number = known.map(|row| row.venue_order_id).unwrap_or_default();
+                self.encoder.trades(head, number, &mut text);
+                5
+            }
+            Asked::Account => {
+                self.encoder.account(head, &mut text);
+                20
+            }
+            Asked::Logon => {
+                self.encoder.logon(head, &mut text);
+                2
+            }
+            Asked::Subscribe => {
+                self.encoder.subscribe(head, &mut text);
+                2
+            }
+            _ => {
+                self.encoder.time(head, &mut text);
+                1
+            }
+        };
+        self.budget.spend(LimitKind::Weight, weight, self.clock.venue_time(io.now));
+        (io.out)(&text);
+        self.scratch = text;
+        true
+    }
+
+    /// Logs on, or subscribes where there is no logon.
+    pub(super) fn begin_session(&mut self, io: &mut Io<'_>) {
+        if self.stage == Stage::Barred {
+            return;
+        }
+        self.retry_at = NEVER;
+        let log_on = self.encoder.can_log_on() && !self.logged_on;
+        self.stage = if log_on { Stage::LoggingOn } else { Stage::Subscribing };
+        self.ask(if log_on { Asked::Logon } else { Asked::Subscribe }, io);
+    }
+
+    /// Logon or subscription failed in a way that may pass.
+    pub(super) fn retry_session(&mut self, now: Time) {
+        self.retry_at = now.plus(self.retry_ns);
+        self.retry_ns = (self.retry_ns * 2).min(RETRY_NS_MAX);
+    }
+
+    /// The account's events flow from here on: ask for the truth they start from.
+    pub(super) fn begin_resync(&mut self, io: &mut Io<'_>) {
+        self.stage = Stage::Resyncing;
+        self.retry_ns = RETRY_NS;
+        self.account_known = false;
+        for at in 0..self.orders.len() {
+            if let Some(row) = self.orders.row_mut(at).filter(|row| row.phase != Phase::Done) {
+                row.resync = true;
+                self.orders.plan_query(at, io.now);
+            }
+        }
+        self.ask(Asked::Account, io);
+    }
+
+    /// Ends the resync once nothing is missing.
+    pub(super) fn end_resync(&mut self, io: &mut Io<'_>) {
+        let missing = (0..self.orders.len()).filter_map(|at| self.orders.row(at)).any(|row| row.resync);
+        if self.stage == Stage::Resyncing && self.account_known && !missing {
+            self.stage = Stage::Ready;
+            self.tell_stream(StreamState::Up, io);
+        }
+    }
+
+    /// Plans a question about every order that may live.
+    pub(super) fn ask_about_all(&mut self, now: Time) {
+        for at in 0..self.orders.len() {
+            if self.orders.row(at).is_some_and(|row| row.phase != Phase::Done) {
+                self.orders.plan_query(at, now);
+            }
+        }
+    }
+
+    /// Sends the questions whose time has come.
+    fn ask_what_is_due(&mut self, io: &mut Io<'_>) {
+        if !self.orders.is_due(io.now) || !self.is_open() {
+            return;
+        }
+        let may_ask = self.budget.held(io.now) == Hold::None;
+        for at in 0..self.orders.len() {
+            let Some(row) = self.orders.row_mut(at) else { continue };
+            let (query, trades) = (row.query_at <= io.now, row.trades_at <= io.now);
+            let again = io.now.plus(ASK_AGAIN_NS << row.tries.min(6));
+            row.query_at = if query { again } else { row.query_at };
+            // Without the venue's number, the status comes first and brings it.
+            let has_number = row.venue_order_id.0 > 0;
+            row.trades_at = if trades { again } else { row.trades_at };
+            row.tries += u32::from((query || trades) && may_ask);
+            let id = row.id;
+            if query && may_ask {
+                self.ask(Asked::Order(id, false), io);
+            }
+            if trades && may_ask && has_number {
+                self.ask(Asked::Trades(id), io);
+            }
+        }
+        self.orders.rest();
+    }
+
+    fn on_overdue(&mut self, asked: Asked, io: &mut Io<'_>) {
+        match asked {
+            Asked::Logon | Asked::Subscribe => self.retry_session(io.now),
+            Asked::Clock => {
+                self.silent_clocks += 1;
+                self.clock.hurry();
+            }
+            Asked::Account => {
+                self.ask(Asked::Account, io);
+            }
+            _ => self.tell_unknown(asked, Reason::Other, 0, io),
+        }
+    }
+
+    /// The venue will not have our key: no order may be sent, and somebody must look.
+    pub(super) fn bar(&mut self, io: &mut Io<'_>) {
+        self.stage = Stage::Barred;
+        self.retry_at = NEVER;
+        self.tell_stream(StreamState::Down, io);
+    }
+
+    /// Tells a change of the stream's health, once.
+    pub(super) fn tell_stream(&mut self, state: StreamState, io: &mut Io<'_>) {
+        if self.stream != Some(state) {
+            self.stream = Some(state);
+            (io.note)(WireNote::Stream { stream: StreamId::BinanceUser, state, at: io.now });
+            io.event(EventKind::Stream(state), Time::NONE);
+        }
+    }
+}
+
+fn is_immediate(kind: OrderKind, tif: TimeInForce) -> bool {
+    kind == OrderKind::Market || (kind == OrderKind::Limit && tif != TimeInForce::Gtc)
+}
+
+/// Orders that a command adds to the venue's count, and whether it opens a position.
+fn weight_of(command: &Command) -> (u32, bool) {
+    match command {
+        Command::Place(order) => (1, order.purpose == Purpose::Entry),
+        Command::CancelReplace(pair) => (1, pair.new.purpose == Purpose::Entry),
+        Command::PlaceOco(_) => (2, false),
+        _ => (0, false),
+    }
+}
+
+/// The ids that a command brings into the world.
+fn new_ids(command: &Command) -> [Option<ClientOrderId>; 2] {
+    match command {
+        Command::Place(order) => [Some(order.id), None],
+        Command::CancelReplace(pair) => [Some(pair.new.id), None],
+        Command::PlaceOco(oco) => [Some(oco.take_profit), Some(oco.stop)],
+        _ => [None, None],
+    }
+}
+
+fn asked_by(command: &Command) -> Option<Asked> {
+    Some(match command {
+        Command::Place(order) => Asked::Place(order.id),
+        Command::PlaceOco(oco) => Asked::PlaceOco(oco.list, [oco.take_profit, oco.stop]),
+        Command::Cancel(cancel) => Asked::Cancel(cancel.target),
+        Command::CancelList(list) => Asked::CancelList(list.list, [list.take_profit, list.stop]),
+        Command::CancelReplace(pair) => Asked::CancelReplace(pair.cancel.target, pair.new.id),
+        Command::CancelAll => Asked::CancelAll,
+        Command::Query(query) if matches!(query.target.leg, Leg::List(_)) => Asked::List(query.target),
+        Command::Query(query) => Asked::Order(query.target, true),
+        Command::ArmTimer { .. } | Command::Alert(_) | Command::Record(_) => return None,
+    })
 }

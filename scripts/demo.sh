@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Fresh machine → build → the whole engine against built-in venues. No keys, no network. Ctrl-C stops it cleanly.
+# Options go to the `demo` verb: scripts/demo.sh --for 90s --seed 7
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/lib.sh
+need_rust
+command -v cc >/dev/null || need_packages gcc libc6-dev
+cargo build --release --locked --quiet
+exec ./target/release/sol_volume_bot demo "$@"

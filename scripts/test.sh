@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Everything that must hold: format, lints, tests, the official client, the static binary. Installs what it needs.
+# SHARED_DIR names a folder of recorded data; without it the tests on recordings say that they were skipped.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/lib.sh
+need_rust
+command -v cc >/dev/null || need_packages gcc libc6-dev
+command -v python3 >/dev/null && python3 -c 'import venv, ensurepip' 2>/dev/null || need_packages python3 python3-venv
+export RUSTFLAGS="${RUSTFLAGS:-}"
+
+say 'format'
+cargo fmt --all --check
+say 'lints'
+cargo clippy --locked --all-targets -- -D warnings
+say 'tests'
+cargo test --locked
+say 'an official client of the venue against the built-in one'
+./tests/official_client/run.sh
+say 'the static binary'
+binary=$(./scripts/build_static.sh | tail -n 1)
+"$binary" --version
+"$binary" decode --venue binance_spot </dev/null
+say 'all of it passed'

@@ -1,0 +1,208 @@
+//! `decode`: recorded raw frames in, one JSON event a line out.
+//!
+//! Thread: main.  Invariants: a line that cannot be decoded is reported with line and byte and never ends the run; a line
+//! of any length takes bounded memory.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Read, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use crate::types::Side;
+use crate::types::event::Bbo;
+use crate::venue::binance_spot::decode::{FRAME_BYTES_MAX, Frame, Level, Levels, Market};
+use crate::venue::binance_spot::lines::{Content, Line, LineDecoder};
+use crate::venue::binance_spot::sync::Step;
+
+/// Bytes a line may have: a frame, a receive time before it, the line end.
+const LINE_BYTES_MAX: usize = FRAME_BYTES_MAX + 64;
+/// Exit code: some frame could not be decoded.
+const EXIT_DIFFERENCE: u8 = 5;
+
+/// Whose frames they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum VenueName {
+    /// Binance Spot market streams.
+    #[value(name = "binance_spot")]
+    BinanceSpot,
+}
+
+/// Arguments of `decode`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "Example: zcat btcusdt.gz | sol_volume_bot decode --venue binance_spot --book")]
+pub struct DecodeArgs {
+    /// Whose frames they are
+    #[arg(long, value_enum)]
+    pub venue: VenueName,
+    /// Rebuild the order book (REST snapshots may stand in line) and print its top after each frame
+    #[arg(long)]
+    pub book: bool,
+    /// Raw frames, one a line, optionally after a receive time in ns; stdin if not given
+    pub file: Option<PathBuf>,
+}
+
+/// How many lines there were.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Lines that held something.
+    pub lines: u64,
+    /// Of these, lines that could not be decoded.
+    pub bad: u64,
+}
+
+/// Runs the verb: exit code 0, 5 if a frame could not be decoded, 2 if the file cannot be opened, 1 if reading or
+/// writing failed.
+pub fn run(args: &DecodeArgs) -> ExitCode {
+    let out = BufWriter::new(io::stdout().lock());
+    let told = match &args.file {
+        None => decode_lines(args.book, io::stdin().lock(), out, io::stderr()),
+        Some(path) => match File::open(path) {
+            Ok(file) => decode_lines(args.book, BufReader::new(file), out, io::stderr()),
+            Err(error) => {
+                eprintln!("decode: cannot open {}: {error}", path.display());
+                return ExitCode::from(2);
+            }
+        },
+    };
+    match told {
+        Ok(tally) if tally.bad == 0 => ExitCode::SUCCESS,
+        Ok(tally) => {
+            eprintln!("decode: {} of {} frames could not be decoded", tally.bad, tally.lines);
+            ExitCode::from(EXIT_DIFFERENCE)
+        }
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS, // the reader had enough
+        Err(error) => {
+            eprintln!("decode: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Decodes all of `input`: events to `out`, what cannot be decoded to `complaints`. Errors: those of the three.
+pub fn decode_lines(
+    book: bool,
+    mut input: impl BufRead,
+    mut out: impl Write,
+    mut complaints: impl Write,
+) -> io::Result<Tally> {
+    let mut decoder = LineDecoder::new(book);
+    let mut line = Vec::new();
+    let mut tally = Tally::default();
+    for number in 1_u64.. {
+        line.clear();
+        if input.by_ref().take(LINE_BYTES_MAX as u64).read_until(b'\n', &mut line)? == 0 {
+            break;
+        }
+        if line.len() == LINE_BYTES_MAX && line.last() != Some(&b'\n') {
+            skip_line(&mut input)?;
+        }
+        match decoder.decode(&line) {
+            Ok(Line { content: Content::Blank, .. }) => continue,
+            Ok(decoded) => writeln!(out, "{}", event_json(&decoded, book))?,
+            Err(bad) => {
+                tally.bad += 1;
+                writeln!(complaints, "decode: line {number}, byte {}: {}", bad.at, bad.error)?;
+            }
+        }
+        tally.lines += 1;
+    }
+    out.flush()?;
+    Ok(tally)
+}
+
+/// Reads on to the end of a line whose rest nobody wants.
+fn skip_line(input: &mut impl BufRead) -> io::Result<()> {
+    loop {
+        let chunk = input.fill_buf()?;
+        let end = chunk.iter().position(|byte| *byte == b'\n');
+        let (read, done) = (end.map_or(chunk.len(), |at| at + 1), end.is_some() || chunk.is_empty());
+        input.consume(read);
+        if done {
+            return Ok(());
+        }
+    }
+}
+
+fn event_json(line: &Line<'_>, book: bool) -> Value {
+    let mut event = match &line.content {
+        Content::Blank => json!({}),
+        Content::Snapshot { update_id, levels, used } => json!({
+            "kind": "snapshot", "update_id": update_id, "used": used,
+            "bids": levels.bids.len(), "asks": levels.asks.len(),
+        }),
+        Content::Frame(Frame::Market(symbol, market), depth) => {
+            let mut event = market_json(market, depth.map(|(levels, _)| levels));
+            event["symbol"] = json!(String::from_utf8_lossy(symbol));
+            if let Some((_, Some(step))) = depth {
+                event["book"] = json!(step_name(*step));
+            }
+            event
+        }
+        Content::Frame(Frame::Shutdown, _) => json!({"kind": "server_shutdown"}),
+        Content::Frame(Frame::Ack, _) => json!({"kind": "ack"}),
+        Content::Frame(Frame::Refused { code }, _) => json!({"kind": "refused", "code": code}),
+        Content::Frame(Frame::Other, _) => json!({"kind": "other"}),
+    };
+    if let Some(recv) = line.recv {
+        event["recv_ns"] = json!(recv.0);
+    }
+    if book {
+        event["top"] = line.top.map_or(Value::Null, |top| bbo_json(&top));
+    }
+    event
+}
+
+fn market_json(market: &Market, levels: Option<&Levels>) -> Value {
+    match market {
+        Market::Bbo(bbo) => {
+            let mut event = bbo_json(bbo);
+            event["kind"] = json!("bbo");
+            event
+        }
+        Market::Depth(diff) => json!({
+            "kind": "depth_diff", "first": diff.first, "last": diff.last, "venue_ns": diff.venue_time.0,
+            "bids": levels.map(|levels| side_json(&levels.bids)), "asks": levels.map(|levels| side_json(&levels.asks)),
+        }),
+        Market::Trade(report) => json!({
+            "kind": "trade", "price": report.trade.price.to_string(), "qty": report.trade.qty.to_string(),
+            "aggressor": side_name(report.trade.aggressor), "trade_id": report.trade.trade_id,
+            "venue_ns": report.venue_time.0,
+        }),
+        Market::Candle(update) => json!({
+            "kind": "candle", "closed": update.closed, "open_ns": update.candle.open_time.0,
+            "interval_s": update.candle.interval_s, "open": update.candle.open.to_string(),
+            "high": update.candle.high.to_string(), "low": update.candle.low.to_string(),
+            "close": update.candle.close.to_string(), "volume": update.candle.volume.to_string(),
+            "venue_ns": update.venue_time.0,
+        }),
+    }
+}
+
+fn side_name(side: Side) -> &'static str {
+    match side {
+        Side::Buy => "BUY",
+        Side::Sell => "SELL",
+    }
+}
+
+fn bbo_json(bbo: &Bbo) -> Value {
+    json!({
+        "bid": bbo.bid.to_string(), "bid_qty": bbo.bid_qty.to_string(),
+        "ask": bbo.ask.to_string(), "ask_qty": bbo.ask_qty.to_string(), "update_id": bbo.update_id,
+    })
+}
+
+fn side_json(levels: &[Level]) -> Vec<[String; 2]> {
+    levels.iter().map(|level| [level.price.to_string(), level.qty.to_string()]).collect()
+}
+
+fn step_name(step: Step) -> &'static str {
+    match step {
+        Step::Applied => "applied",
+        Step::Held => "held",
+        Step::Old => "old",
+        Step::Gap => "gap",
+    }
+}

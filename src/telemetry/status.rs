@@ -1,0 +1,246 @@
+//! The state of the engine for people and for `/readyz`: what it is doing and why it may not trade.
+//!
+//! Thread: cold publishes, the HTTP thread reads.  Invariants: "ready" means no reason is left; a status that nobody
+//! renewed for [`SILENT_NS`] is a reason of its own.
+
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::{Value, json};
+
+use super::lines::rfc3339_us;
+use crate::types::event::{SourceState, StreamState};
+use crate::types::ids::StreamId;
+use crate::types::record::{EquityRow, PauseReason};
+use crate::types::time::{NANOS_PER_MILLI, NANOS_PER_SEC};
+use crate::types::units::Ratio;
+use crate::types::{Qty, Time};
+
+/// Silence of the cold side after which its word no longer counts.
+pub const SILENT_NS: i64 = 5 * NANOS_PER_SEC;
+
+/// One stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamStatus {
+    /// Health; `None` = it has not spoken yet.
+    pub state: Option<StreamState>,
+    /// Newest frame; NONE = none yet.
+    pub last: Time,
+    /// Whether trading stands on it.
+    pub needed: bool,
+}
+
+/// Everything worth showing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Status {
+    /// When this was true.
+    pub at: Time,
+    /// When the run began.
+    pub started: Time,
+    /// `paper` or `live`.
+    pub mode: &'static str,
+    /// Symbol traded.
+    pub symbol: String,
+    /// Number of the run.
+    pub epoch: u32,
+    /// The start procedure is over.
+    pub started_up: bool,
+    /// SIGTERM or kill was given.
+    pub stopping: bool,
+    /// The ledger takes rows; else why not.
+    pub ledger_fault: Option<String>,
+    /// Streams in wire order.
+    pub streams: [StreamStatus; StreamId::ALL.len()],
+    /// Pauses in force.
+    pub pauses: Vec<PauseReason>,
+    /// Losing round trips in a row.
+    pub consecutive_losses: u32,
+    /// Newest money row.
+    pub equity: Option<EquityRow>,
+    /// Orders not done.
+    pub orders_open: u32,
+    /// Orders whose fate is being asked about.
+    pub orders_unknown: u32,
+    /// Newest decision: its verdict and rules.
+    pub decision: Option<(&'static str, Value)>,
+    /// Drop and state of each volume source heard of.
+    pub volumes: Vec<(StreamId, Ratio, SourceState)>,
+    /// Newest Solana slot.
+    pub slot: u64,
+    /// Round trips ended in this run.
+    pub trades: u32,
+    /// Fills booked in this run.
+    pub fills: u32,
+}
+
+impl Status {
+    /// Of a run that has only just begun.
+    pub fn new(started: Time, mode: &'static str, symbol: String, epoch: u32) -> Status {
+        let silent = StreamStatus { state: None, last: Time::NONE, needed: false };
+        Status {
+            at: started,
+            started,
+            mode,
+            symbol,
+            epoch,
+            started_up: false,
+            stopping: false,
+            ledger_fault: None,
+            streams: [silent; StreamId::ALL.len()],
+            pauses: Vec::new(),
+            consecutive_losses: 0,
+            equity: None,
+            orders_open: 0,
+            orders_unknown: 0,
+            decision: None,
+            volumes: Vec::new(),
+            slot: 0,
+            trades: 0,
+            fills: 0,
+        }
+    }
+
+    /// Why the engine may not enter now; empty = it may.
+    pub fn reasons(&self, now: Time) -> Vec<String> {
+        let mut reasons = Vec::new();
+        if now.since(self.at) > SILENT_NS {
+            reasons.push("no status for more than 5 s".to_owned());
+        }
+        if !self.started_up {
+            reasons.push("starting".to_owned());
+        }
+        if self.stopping {
+            reasons.push("stopping".to_owned());
+        }
+        for (stream, status) in StreamId::ALL.iter().zip(&self.streams).filter(|(_, status)| status.needed) {
+            match status.state {
+                Some(StreamState::Up) => {}
+                Some(state) => reasons.push(format!("stream {} is {}", stream.name(), state.name())),
+                None => reasons.push(format!("stream {} has not come up yet", stream.name())),
+            }
+        }
+        reasons.extend(self.pauses.iter().map(|reason| format!("paused: {}", reason.name())));
+        if self.orders_unknown > 0 {
+            reasons.push(format!("{} order(s) in an unknown state", self.orders_unknown));
+        }
+        reasons.extend(self.ledger_fault.iter().map(|why| format!("ledger: {why}")));
+        reasons
+    }
+
+    /// The body of `/readyz`.
+    pub fn readyz(&self, now: Time) -> (bool, String) {
+        let reasons = self.reasons(now);
+        (reasons.is_empty(), json!({ "ready": reasons.is_empty(), "reasons": reasons }).to_string())
+    }
+
+    /// The body of `/api/status`.
+    pub fn json(&self, now: Time) -> Value {
+        let reasons = self.reasons(now);
+        let streams: serde_json::Map<String, Value> = StreamId::ALL
+            .iter()
+            .zip(&self.streams)
+            .filter(|(stream, _)| **stream != StreamId::Internal)
+            .map(|(stream, status)| (stream.name().to_owned(), stream_json(status, now)))
+            .collect();
+        let volumes: serde_json::Map<String, Value> = self
+            .volumes
+            .iter()
+            .map(|(stream, drop, state)| {
+                (stream.name().to_owned(), json!({ "drop": drop.to_string(), "state": source_name(*state) }))
+            })
+            .collect();
+        json!({
+            "at": rfc3339_us(self.at),
+            "version": env!("CARGO_PKG_VERSION"),
+            "mode": self.mode,
+            "symbol": self.symbol,
+            "epoch": self.epoch,
+            "uptime_s": now.since(self.started) / NANOS_PER_SEC,
+            "ready": reasons.is_empty(),
+            "reasons": reasons,
+            "paused": self.pauses.iter().map(|reason| reason.name()).collect::<Vec<_>>(),
+            "consecutive_losses": self.consecutive_losses,
+            "equity": self.equity.as_ref().map(equity_json),
+            "position": self.equity.map_or(Qty::ZERO, |row| row.position).to_string(),
+            "orders_open": self.orders_open,
+            "orders_unknown": self.orders_unknown,
+            "decision": self.decision.as_ref().map(|(verdict, rules)| json!({ "verdict": verdict, "rules": rules })),
+            "volumes": volumes,
+            "slot": self.slot,
+            "trades": self.trades,
+            "fills": self.fills,
+            "streams": streams,
+        })
+    }
+}
+
+fn stream_json(status: &StreamStatus, now: Time) -> Value {
+    let age_ms = (status.last != Time::NONE).then(|| now.since(status.last) / NANOS_PER_MILLI);
+    json!({ "state": status.state.map(StreamState::name), "age_ms": age_ms, "needed": status.needed })
+}
+
+fn equity_json(row: &EquityRow) -> Value {
+    json!({
+        "cash": row.cash.to_string(),
+        "position": row.position.to_string(),
+        "mid": row.mid.to_string(),
+        "equity": row.equity.to_string(),
+        "realized": row.realized.to_string(),
+        "unrealized": row.unrealized.to_string(),
+        "drawdown": row.drawdown.to_string(),
+    })
+}
+
+/// Name of a volume source's state.
+pub fn source_name(state: SourceState) -> &'static str {
+    match state {
+        SourceState::Ok => "OK",
+        SourceState::Stale => "STALE",
+        SourceState::Suspect => "SUSPECT",
+        SourceState::Filled => "FILLED",
+        SourceState::Missing => "MISSING",
+        SourceState::Down => "DOWN",
+    }
+}
+
+/// Where the cold side pins up the newest status. Neither side ever waits long: the lock guards one copy.
+#[derive(Debug)]
+pub struct Board(Mutex<Status>);
+
+impl Board {
+    /// With a first status.
+    pub fn new(status: Status) -> Board {
+        Board(Mutex::new(status))
+    }
+    /// Replaces it.
+    pub fn publish(&self, status: &Status) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone_from(status);
+    }
+    /// A copy of it.
+    pub fn read(&self) -> Status {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ready_means_that_no_reason_is_left() {
+        let mut status = Status::new(Time(1), "paper", "SOLUSDT".to_owned(), 1);
+        status.streams[StreamId::BinanceBbo as usize].needed = true;
+        assert_eq!(status.reasons(Time(2)), ["starting", "stream binance_bbo has not come up yet"]);
+        status.started_up = true;
+        status.streams[StreamId::BinanceBbo as usize].state = Some(StreamState::Up);
+        assert_eq!(status.readyz(Time(2)), (true, r#"{"ready":true,"reasons":[]}"#.to_owned()));
+        status.pauses.push(PauseReason::Operator);
+        status.orders_unknown = 1;
+        status.ledger_fault = Some("disk full".to_owned());
+        let now = Time(2 + SILENT_NS);
+        let reasons =
+            ["no status for more than 5 s", "paused: operator", "1 order(s) in an unknown state", "ledger: disk full"];
+        assert_eq!(status.reasons(now), reasons);
+        assert_eq!(status.json(now)["ready"], false);
+        assert_eq!(status.json(now)["streams"]["binance_bbo"]["state"], "up");
+    }
+}

@@ -1,0 +1,238 @@
+//! What the pollers ask: DeFiLlama's summaries and list, pump.fun's one address.
+//!
+//! Runs on: helper threads, one source each.  Invariants: each round says of every part whether it was read; a part that
+//! was not is asked for whole the next time; nothing here waits except in a request.
+
+use std::fmt;
+
+use super::pollers::{LlamaSettings, PumpSettings};
+use super::web::{FetchError, Fetched, Poll};
+use crate::sys::clock::Clock;
+use crate::types::event::VolumeSample;
+use crate::types::time::NANOS_PER_SEC;
+use crate::types::{StreamId, Time};
+use crate::venue::defillama::{self, Restated};
+use crate::venue::{DecodeError, pumpfun};
+
+/// Longest wait that a server's Retry-After can impose.
+const RETRY_AFTER_MAX_NS: i64 = 3_600 * NANOS_PER_SEC;
+/// Wait after a 429 that names no time, in intervals.
+const BUSY_INTERVALS: i64 = 2;
+/// The protocol list is looked at once in this many polls.
+const LIST_EVERY: u32 = 256;
+
+/// Something for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PollNote {
+    /// No answer, or one of no use.
+    Failed {
+        /// Which source.
+        stream: StreamId,
+        /// Which of its parts: a protocol, a path.
+        part: String,
+        /// Why.
+        reason: String,
+    },
+    /// A past day changed by more than 5 %.
+    Restated {
+        /// Which protocol.
+        slug: String,
+        /// What changed.
+        change: Restated,
+    },
+    /// A configured protocol is not in the provider's list.
+    UnknownSlug {
+        /// The configured name.
+        slug: String,
+        /// Names that the list has.
+        known: Vec<String>,
+    },
+    /// Yesterday's value is not there at noon UTC. Told once a day.
+    Late,
+}
+
+impl fmt::Display for PollNote {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PollNote::Failed { stream, part, reason } => write!(out, "{} {part}: {reason}", stream.name()),
+            PollNote::Restated { slug, change: Restated { day, was, is } } => {
+                write!(out, "defillama {slug}: UTC day {day} restated from {was} to {is} USD")
+            }
+            PollNote::UnknownSlug { slug, known } => {
+                let known = known.join(", ");
+                write!(out, "feeds.defillama_slugs: `{slug}` is not in DeFiLlama's list, which has: {known}")
+            }
+            PollNote::Late => write!(out, "defillama: yesterday's volume is still missing at noon UTC"),
+        }
+    }
+}
+
+/// How a round of requests went.
+pub(super) struct Round {
+    /// Every part was read.
+    pub(super) is_whole: bool,
+    /// What the server asked us to wait.
+    pub(super) wait_ns: Option<i64>,
+}
+
+impl Round {
+    const GOOD: Round = Round { is_whole: true, wait_ns: None };
+
+    fn failed(&mut self, error: &FetchError, poll_ns: i64) {
+        self.is_whole = false;
+        if let FetchError::Status { status: 429 | 503, retry_after_s } = error {
+            let asked = retry_after_s.map(|s| (i64::from(s) * NANOS_PER_SEC).min(RETRY_AFTER_MAX_NS));
+            let wait = asked.unwrap_or(poll_ns.saturating_mul(BUSY_INTERVALS));
+            self.wait_ns = Some(self.wait_ns.unwrap_or(0).max(wait));
+        }
+    }
+}
+
+/// A thing to poll.
+pub(super) trait Source: Send {
+    fn stream(&self) -> StreamId;
+    /// Asks once for everything.
+    fn round(&mut self, agent: &ureq::Agent, clock: Clock, note: &mut dyn FnMut(PollNote)) -> Round;
+    fn sample(&self, now: Time) -> VolumeSample;
+}
+
+/// DeFiLlama: one summary for each protocol, and now and then the list.
+pub(super) struct Llama {
+    reader: defillama::Reader,
+    poll_ns: i64,
+    list: Poll,
+    summaries: Vec<(String, Poll)>,
+    rounds: u32,
+    late_day: Option<i64>,
+}
+
+impl Llama {
+    pub(super) fn new(settings: &LlamaSettings) -> Llama {
+        let base = settings.base_url.trim_end_matches('/');
+        let summary = |slug: &String| (slug.clone(), Poll::new(format!("{base}{}", defillama::summary_path(slug))));
+        Llama {
+            reader: defillama::Reader::new(&settings.reader),
+            poll_ns: settings.poll_ns,
+            list: Poll::new(format!("{base}{}", defillama::OVERVIEW_PATH)),
+            summaries: settings.reader.slugs.iter().map(summary).collect(),
+            rounds: 0,
+            late_day: None,
+        }
+    }
+
+    /// Tells which configured names the provider does not know. Its failure is no failure of the round.
+    fn check_names(&mut self, agent: &ureq::Agent, note: &mut dyn FnMut(PollNote)) {
+        let failed = |reason: String| PollNote::Failed { stream: StreamId::DefiLlama, part: "overview".into(), reason };
+        let listed = match self.list.fetch(agent) {
+            Ok(Fetched::Unchanged) => return,
+            Ok(Fetched::Body(body)) => defillama::pump_protocols(&body).map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        match listed {
+            Err(reason) => note(failed(reason)),
+            Ok(listed) => {
+                let known: Vec<String> = listed.into_iter().map(|protocol| protocol.slug).collect();
+                let unknown = self.summaries.iter().map(|(slug, _)| slug).filter(|slug| !known.contains(slug));
+                unknown.for_each(|slug| note(PollNote::UnknownSlug { slug: slug.clone(), known: known.clone() }));
+            }
+        }
+    }
+}
+
+impl Source for Llama {
+    fn stream(&self) -> StreamId {
+        StreamId::DefiLlama
+    }
+
+    fn round(&mut self, agent: &ureq::Agent, clock: Clock, note: &mut dyn FnMut(PollNote)) -> Round {
+        let mut round = Round::GOOD;
+        for (slug, poll) in &mut self.summaries {
+            let read: Result<Option<Restated>, String> = match poll.fetch(agent) {
+                Ok(Fetched::Unchanged) => Ok(None),
+                Ok(Fetched::Body(body)) => self.reader.on_body(slug, &body, clock.now()).map_err(|e| bad_body(&e)),
+                Err(error) => {
+                    self.reader.on_failed(slug);
+                    round.failed(&error, self.poll_ns);
+                    Err(error.to_string())
+                }
+            };
+            match read {
+                Ok(None) => {}
+                Ok(Some(change)) => note(PollNote::Restated { slug: slug.clone(), change }),
+                Err(reason) => {
+                    poll.forget();
+                    round.is_whole = false;
+                    note(PollNote::Failed { stream: StreamId::DefiLlama, part: slug.clone(), reason });
+                }
+            }
+        }
+        if self.rounds.is_multiple_of(LIST_EVERY) {
+            self.check_names(agent, note);
+        }
+        self.rounds = self.rounds.wrapping_add(1);
+        let now = clock.now();
+        if self.reader.is_late(now) && self.late_day != Some(now.utc_day()) {
+            self.late_day = Some(now.utc_day());
+            note(PollNote::Late);
+        }
+        round
+    }
+
+    fn sample(&self, now: Time) -> VolumeSample {
+        self.reader.sample(now)
+    }
+}
+
+/// pump.fun: one address.
+pub(super) struct Pump {
+    reader: pumpfun::Reader,
+    poll_ns: i64,
+    poll: Poll,
+    /// The body that a 304 confirms.
+    body: Vec<u8>,
+}
+
+impl Pump {
+    pub(super) fn new(settings: PumpSettings) -> Result<Pump, pumpfun::PointerError> {
+        let mut reader = pumpfun::Reader::new(&settings.pointer, settings.stale_ns)?;
+        reader.restore(settings.readings);
+        Ok(Pump { reader, poll_ns: settings.poll_ns, poll: Poll::new(settings.url), body: Vec::new() })
+    }
+}
+
+impl Source for Pump {
+    fn stream(&self) -> StreamId {
+        StreamId::PumpFun
+    }
+
+    fn round(&mut self, agent: &ureq::Agent, clock: Clock, note: &mut dyn FnMut(PollNote)) -> Round {
+        let mut round = Round::GOOD;
+        let read = match self.poll.fetch(agent) {
+            Ok(fetched) => {
+                if let Fetched::Body(body) = fetched {
+                    self.body = body;
+                }
+                self.reader.on_body(&self.body, clock.now()).map(drop).map_err(|error| bad_body(&error))
+            }
+            Err(error) => {
+                self.reader.on_failed();
+                round.failed(&error, self.poll_ns);
+                Err(error.to_string())
+            }
+        };
+        if let Err(reason) = read {
+            self.poll.forget();
+            round.is_whole = false;
+            note(PollNote::Failed { stream: StreamId::PumpFun, part: "24 h volume".to_owned(), reason });
+        }
+        round
+    }
+
+    fn sample(&self, now: Time) -> VolumeSample {
+        self.reader.sample(now)
+    }
+}
+
+fn bad_body(error: &DecodeError) -> String {
+    format!("the answer cannot be used: {error}")
+}
