@@ -5,11 +5,10 @@
 
 use super::Exchange;
 use super::matching::Want;
-use super::order::{AccountId, Amount, NO_LIST, Order, OrderStatus, OrderType, StpMode, SymbolStatus};
+use super::order::{AccountId, Order, OrderType, StpMode, SymbolStatus};
 use super::reject::{Filter, Reject};
 use super::request::OrderRequest;
 use crate::types::order::TimeInForce;
-use crate::types::units::{Notional, Price, Qty};
 
 const CLIENT_ID_BYTES_MAX: usize = 36;
 
@@ -65,31 +64,17 @@ impl Exchange {
             return Err(Reject::MarketClosed);
         }
         let mut order = Order {
-            id: 0,
-            account,
-            symbol: request.symbol,
-            list_id: NO_LIST,
             client_id: request.client_id.clone().unwrap_or_default(),
-            orig_client_id: String::new(),
             side: request.side,
             kind: request.kind,
             tif: request.tif.unwrap_or(TimeInForce::Gtc),
-            price: request.price.unwrap_or(Price::ZERO),
-            qty: request.qty.unwrap_or(Qty::ZERO),
-            quote_qty: request.quote_qty.unwrap_or(Notional::ZERO),
-            stop_price: request.stop_price.unwrap_or(Price::ZERO),
-            cum_qty: Qty::ZERO,
-            cum_quote: Notional::ZERO,
-            prevented_qty: Qty::ZERO,
-            status: OrderStatus::New,
-            expiry: None,
+            price: request.price.unwrap_or_default(),
+            qty: request.qty.unwrap_or_default(),
+            quote_qty: request.quote_qty.unwrap_or_default(),
+            stop_price: request.stop_price.unwrap_or_default(),
             stp: request.stp.unwrap_or(StpMode::ExpireMaker),
-            created: self.now,
-            updated: self.now,
             working: if request.kind.is_contingent() { None } else { Some(self.now) },
-            pair,
-            hold: Amount::default(),
-            resting: false,
+            ..Order::blank(account, (pair, request.symbol), self.now)
         };
         if request.quote_qty.is_some() {
             self.size_by_quote(&mut order)?;

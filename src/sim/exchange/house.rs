@@ -4,13 +4,13 @@
 //! that may owe; what it gains the customers lost, unit for unit.
 
 use super::candles::{Interval, Kline};
-use super::order::{Amount, HOUSE, NO_LIST, Order, OrderStatus, OrderType, StpMode, SymbolStatus};
+use super::order::{HOUSE, Order, StpMode, SymbolStatus};
 use super::settle::Ending;
 use super::{Exchange, Pair};
 use crate::types::instrument::Symbol;
 use crate::types::order::{Side, TimeInForce};
 use crate::types::time::Time;
-use crate::types::units::{Notional, Price, Qty};
+use crate::types::units::{Price, Qty};
 
 /// A resting order of the house.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,37 +92,8 @@ impl Exchange {
         }
         let id = self.next_order_id;
         self.next_order_id += 1;
-        let now = self.now;
-        self.orders.insert(
-            id,
-            Order {
-                id,
-                account: HOUSE,
-                symbol,
-                list_id: NO_LIST,
-                client_id: String::new(),
-                orig_client_id: String::new(),
-                side,
-                kind: OrderType::Limit,
-                tif,
-                price,
-                qty,
-                quote_qty: Notional::ZERO,
-                stop_price: Price::ZERO,
-                cum_qty: Qty::ZERO,
-                cum_quote: Notional::ZERO,
-                prevented_qty: Qty::ZERO,
-                status: OrderStatus::New,
-                expiry: None,
-                stp: StpMode::None,
-                created: now,
-                updated: now,
-                working: Some(now),
-                pair,
-                hold: Amount::default(),
-                resting: false,
-            },
-        );
+        let blank = Order::blank(HOUSE, (pair, symbol), self.now);
+        self.orders.insert(id, Order { id, side, price, qty, tif, stp: StpMode::None, ..blank });
         self.work(id);
         self.finish(pair);
         Some(id)

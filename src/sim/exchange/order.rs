@@ -244,6 +244,36 @@ pub struct Order {
 }
 
 impl Order {
+    /// An order of `account` with nothing in it yet: a GTC limit buy of zero at zero, working from `now`.
+    pub(super) fn blank(account: AccountId, (pair, symbol): (usize, Symbol), now: Time) -> Order {
+        Order {
+            id: 0,
+            account,
+            symbol,
+            list_id: NO_LIST,
+            client_id: String::new(),
+            orig_client_id: String::new(),
+            side: Side::Buy,
+            kind: OrderType::Limit,
+            tif: TimeInForce::Gtc,
+            price: Price::ZERO,
+            qty: Qty::ZERO,
+            quote_qty: Notional::ZERO,
+            stop_price: Price::ZERO,
+            cum_qty: Qty::ZERO,
+            cum_quote: Notional::ZERO,
+            prevented_qty: Qty::ZERO,
+            status: OrderStatus::New,
+            expiry: None,
+            stp: StpMode::ExpireMaker,
+            created: now,
+            updated: now,
+            working: Some(now),
+            pair,
+            hold: Amount::default(),
+            resting: false,
+        }
+    }
     /// Size still open; zero for an ended order.
     pub fn leaves(&self) -> Qty {
         if self.status.is_live() { self.unfilled() } else { Qty::ZERO }
