@@ -72,7 +72,10 @@ pub(crate) struct Conn {
     upgrade: Upgrade,
     rng: Rng,
     born: Time,
+    /// When bytes last came, by the turn's time as every timeout.
     last_bytes: Time,
+    /// The same, read right after the bytes: what frames are stamped with.
+    recv: Time,
     pinged: bool,
     got_data: bool,
     doomed: bool,
@@ -85,6 +88,7 @@ impl Conn {
         addr: SocketAddr,
         config: &LinkConfig,
         net: &Net,
+        now: Time,
         poller: Option<(&Registry, Token)>,
     ) -> Result<Conn, DownReason> {
         let stream = StreamConfig {
@@ -94,7 +98,7 @@ impl Conn {
             backlog_max: config.send_backlog_bytes_max,
         };
         let stream = Stream::connect(addr, &stream, poller).map_err(|error| DownReason::Stream { addr, error })?;
-        let (mut rng, now) = (Rng::from_system(), net.clock.now());
+        let mut rng = Rng::from_system();
         let nonce = (u128::from(rng.next()) << 64 | u128::from(rng.next())).to_ne_bytes();
         Ok(Conn {
             id,
@@ -106,6 +110,7 @@ impl Conn {
             rng,
             born: now,
             last_bytes: now,
+            recv: now,
             pinged: false,
             got_data: false,
             doomed: false,
@@ -116,7 +121,7 @@ impl Conn {
     pub(crate) fn pump<H: LinkHandler>(
         &mut self,
         config: &LinkConfig,
-        net: &Net,
+        turn: (&Net, Time),
         frames_left: &mut usize,
         handler: &mut H,
     ) -> Result<Pumped, DownReason> {
@@ -125,7 +130,7 @@ impl Conn {
             return Err(self.stream_down(error));
         }
         if let Phase::Connecting(phase) = self.phase {
-            pumped.work += self.open_up(phase, config, net, handler)?;
+            pumped.work += self.open_up(phase, config, turn, handler)?;
             if matches!(self.phase, Phase::Connecting(_)) {
                 return Ok(pumped);
             }
@@ -136,17 +141,18 @@ impl Conn {
         // What an earlier turn had no time for, else one read and what it brought. The read that would find nothing
         // more is left to the next turn: on a fused core it would stand between a tick and its order.
         self.walk(frames_left, &mut pumped, handler)?;
-        if pumped.work == 0 && self.read(net)? > 0 {
+        if pumped.work == 0 && self.read(turn)? > 0 {
             pumped.work = 1;
             self.walk(frames_left, &mut pumped, handler)?;
         }
         Ok(pumped)
     }
 
-    fn read(&mut self, net: &Net) -> Result<usize, DownReason> {
+    fn read(&mut self, (net, now): (&Net, Time)) -> Result<usize, DownReason> {
         let count = self.stream.read().map_err(|error| self.stream_down(error))?;
         if count > 0 {
-            self.last_bytes = net.clock.now();
+            self.recv = net.clock.now();
+            self.last_bytes = now;
             self.pinged = false;
         }
         Ok(count)
@@ -167,7 +173,7 @@ impl Conn {
             pumped.work += 1;
             let mut out = Outbox { io: &mut self.stream.io, rng: &mut self.rng };
             match step.message {
-                Some(Message::Text(text)) => match handler.on_frame(self.id, text, self.last_bytes, &mut out) {
+                Some(Message::Text(text)) => match handler.on_frame(self.id, text, self.recv, &mut out) {
                     FrameVerdict::Data => {
                         pumped.first_data |= !self.got_data;
                         self.got_data = true;
@@ -198,7 +204,7 @@ impl Conn {
         &mut self,
         phase: OpenPhase,
         config: &LinkConfig,
-        net: &Net,
+        turn: (&Net, Time),
         handler: &mut H,
     ) -> Result<usize, DownReason> {
         if phase != OpenPhase::Upgrading {
@@ -221,13 +227,13 @@ impl Conn {
             let answer = self.upgrade.answer(self.stream.rx.plain());
             if let Some(head) = answer.map_err(|error| DownReason::WebSocket { addr, error })? {
                 self.stream.rx.consume(head);
-                let now = net.clock.now();
+                let (_, now) = turn;
                 (self.phase, self.last_bytes) = (Phase::Open { since: now }, now);
                 let mut out = Outbox { io: &mut self.stream.io, rng: &mut self.rng };
                 handler.on_open(self.id, now, &mut out);
                 return Ok(1);
             }
-            if self.read(net)? == 0 {
+            if self.read(turn)? == 0 {
                 return Ok(usize::from(phase != OpenPhase::Upgrading));
             }
         }

@@ -154,7 +154,7 @@ impl Link {
         let mut frames_left = FRAMES_PER_TURN_MAX;
         for slot in [MAIN, NEXT, OLD] {
             let Some(conn) = &mut self.conns[slot] else { continue };
-            match conn.pump(&self.config, &self.net, &mut frames_left, handler) {
+            match conn.pump(&self.config, (&self.net, now), &mut frames_left, handler) {
                 Ok(pumped) => {
                     work += pumped.work;
                     if pumped.first_data {
@@ -288,7 +288,7 @@ impl Link {
         let id = ConnId(self.attempts);
         let token = |base: usize| Token(base + self.attempts as usize % TOKENS_PER_LINK);
         let poller = self.poller.as_ref().map(|(registry, base)| (registry, token(*base)));
-        match Conn::start(id, addr, &self.config, &self.net, poller) {
+        match Conn::start(id, addr, &self.config, &self.net, now, poller) {
             Ok(conn) => {
                 self.attempts = self.attempts.wrapping_add(1);
                 self.dial = Dial::Idle;

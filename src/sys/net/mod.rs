@@ -11,6 +11,7 @@ mod buffer;
 mod conn;
 pub mod handler;
 pub mod http;
+mod http_answer;
 pub mod link;
 mod record;
 pub mod resolver;

@@ -98,13 +98,14 @@ mod tests {
     #[test]
     fn name_without_address_is_named_in_the_error() {
         let resolver = Resolver::start().expect("thread");
-        let lookup = resolver.lookup("not a name", 9);
+        let name = "x".repeat(64); // one letter longer than a label may be: refused without asking anybody
+        let lookup = resolver.lookup(&name, 9);
         let error = loop {
             if let Some(answer) = lookup.poll() {
                 break answer.expect_err("no such name");
             }
             thread::yield_now();
         };
-        assert!(error.to_string().contains("`not a name`"), "{error}");
+        assert!(error.to_string().contains(&name), "{error}");
     }
 }

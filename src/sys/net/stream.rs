@@ -148,7 +148,11 @@ impl Stream {
             return Err(StreamError::Closed);
         }
         let count = self.fill()?;
-        self.open_records()?;
+        match self.open_records() {
+            // What was opened before the bad record is good: the reader gets it, then the error.
+            Err(error) if !self.rx.plain().is_empty() => self.io.broken = Some(error),
+            result => result?,
+        }
         Ok(count)
     }
 
