@@ -184,8 +184,8 @@ impl Order {
         if report.code != 0 {
             self.code = report.code;
         }
-        if self.status.is_done() || matches!(told, Told::Live | Told::LivePart | Told::CancelRejected) {
-            self.cancel_sent = Time::NONE; // ended, or the cancel is known not to be under way any more
+        if self.status.is_done() {
+            self.cancel_sent = Time::NONE;
         }
     }
 }

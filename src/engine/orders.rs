@@ -10,7 +10,7 @@ use crate::types::command::{CancelList, CancelOrder, CancelReplace, Command, Com
 use crate::types::ids::{ClientOrderId, Leg};
 use crate::types::order::{ExecutionReport, OrderKind, Purpose, Side, TimeInForce};
 use crate::types::record::{OrderStatus, Record};
-use crate::types::time::{NANOS_PER_SEC, Time};
+use crate::types::time::{NANOS_PER_MILLI, NANOS_PER_SEC, Time};
 use crate::types::units::{Price, Qty};
 
 /// Orders kept. A round trip has at most five live at once: one entry, two pairs of exits, one close.
@@ -23,8 +23,8 @@ const QUERY_DELAY_NS_MAX: i64 = 2 * NANOS_PER_SEC;
 const NOT_FOUND_PROOF_NS: i64 = 12 * NANOS_PER_SEC;
 /// An order unanswered for so long is asked about, whatever the gateway thinks.
 const ANSWER_NS_MAX: i64 = 5 * NANOS_PER_SEC;
-/// A cancel unanswered for so long may be sent again: it does no harm twice.
-const CANCEL_NS_MAX: i64 = NANOS_PER_SEC;
+/// A cancel refused or unanswered may be sent again after this: it does no harm twice, at a bounded rate.
+const CANCEL_NS_MAX: i64 = 500 * NANOS_PER_MILLI;
 
 /// What a report did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,21 +139,25 @@ impl Orders {
         order
     }
 
-    /// Cancels a pair, both legs, by its list. Asks once: repeats go through [`Orders::forget_old_requests`].
+    /// Cancels a pair, both legs, by its list, unless that is under way or nothing is left to cancel.
+    /// Asks once: a repeat must wait for [`Orders::forget_old_requests`].
     pub(super) fn cancel_pair(&mut self, list: ClientOrderId, now: Time, out: &mut CommandBuf) {
         let Leg::List(slot) = list.leg else { return };
         let take_profit = ClientOrderId { leg: Leg::TakeProfit(slot), ..list };
         let stop = ClientOrderId { leg: Leg::Stop(slot), ..list };
+        if self.is_canceling(take_profit) || self.is_canceling(stop) {
+            return;
+        }
         let mut list_id = 0;
-        let mut asked_before = false;
+        let mut is_open = false;
         for id in [take_profit, stop] {
-            if let Some(order) = self.get_mut(id).filter(|order| !order.is_settled()) {
+            if let Some(order) = self.get_mut(id).filter(|order| !order.status.is_done()) {
                 list_id = list_id.max(order.list_id);
-                asked_before |= order.cancel_sent != Time::NONE;
                 order.cancel_sent = now;
+                is_open = true;
             }
         }
-        if !asked_before {
+        if is_open {
             out.push(Command::CancelList(CancelList { list, list_id, take_profit, stop }));
         }
     }
@@ -239,7 +243,7 @@ impl Orders {
             order.asked = order.asked.saturating_add(1);
             let wait = QUERY_DELAY_NS.saturating_mul(1 << order.asked.min(4));
             order.ask_at = now.plus(wait.min(QUERY_DELAY_NS_MAX));
-            overdue |= order.asked == 9; // 0.2 + 0.4 + 0.8 + 1.6 + 5 x 2 s: once, past the proof's deadline
+            overdue |= order.asked == 12; // 0.2 + 0.4 + 0.8 + 1.6 + 8 x 2 s: once, well past the proof's deadline
         }
         overdue
     }
@@ -258,7 +262,7 @@ impl Orders {
     /// Requests that nobody answered: an order becomes unknown, a cancel may be repeated; both are asked about.
     pub(super) fn forget_old_requests(&mut self, now: Time, out: &mut CommandBuf) {
         for order in self.table.iter_mut().filter(|order| !order.status.is_done()) {
-            if order.cancel_sent != Time::NONE && now.since(order.cancel_sent) > CANCEL_NS_MAX {
+            if order.cancel_sent != Time::NONE && now.since(order.cancel_sent) >= CANCEL_NS_MAX {
                 order.cancel_sent = Time::NONE;
                 order.doubt(now);
             }

@@ -41,6 +41,7 @@ impl Engine {
     /// A deadline came.
     pub(super) fn on_timer(&mut self, id: TimerId, out: &mut CommandBuf) {
         *self.timers.slot(id) = Time::NONE;
+        self.orders.forget_old_requests(self.now, out);
         match id {
             TimerId::Tick => self.on_tick(out),
             TimerId::Query => {
@@ -52,14 +53,13 @@ impl Engine {
         }
         self.settle(out);
     }
-    /// Once a second: a new day, old requests, equity, the signal's ages.
+    /// Once a second: a new day, equity, the signal's ages.
     fn on_tick(&mut self, out: &mut CommandBuf) {
         self.timers.arm(TimerId::Tick, self.now.plus(NANOS_PER_SEC), out);
         if self.money.day() != self.now.utc_day() {
             self.pauses.free(PauseReason::DailyLoss, out);
         }
         self.mark(out);
-        self.orders.forget_old_requests(self.now, out);
         self.evaluate(out);
     }
     /// The first event: what an earlier run left is looked after at once.
