@@ -62,6 +62,10 @@ fn day_sample(state: SourceState, now_usd: i64, prev_usd: i64, at: Time) -> Volu
 
 /// 260 candles of period 20 whose gains are `ups` of 20 ticks: an RSI of 5 x `ups`.
 fn feed_candles(signal: &mut Signal, ups: i64, newest: Time) {
+    feed_candles_at(signal, ups, newest, newest);
+}
+
+fn feed_candles_at(signal: &mut Signal, ups: i64, newest: Time, at: Time) {
     let first = newest.plus(-259 * 300 * NANOS_PER_SEC);
     let mut price = 161 * USD;
     for i in 0..260_i64 {
@@ -72,7 +76,7 @@ fn feed_candles(signal: &mut Signal, ups: i64, newest: Time) {
         } else {
             -USD / 100
         };
-        signal.on_candle(&candle(first.plus(i * 300 * NANOS_PER_SEC), Price(price)), newest);
+        signal.on_candle(&candle(first.plus(i * 300 * NANOS_PER_SEC), Price(price)), at);
     }
 }
 
@@ -194,6 +198,17 @@ fn age_silence_and_gaps_take_a_rule_away() {
         let mut signal = ready();
         signal.on_stream(stream, state);
         assert_eq!(failing(&decide(&signal, NOON)), failed, "{stream:?} {state:?}");
+    }
+}
+
+#[test]
+fn the_older_candles_of_a_history_are_no_signal_while_it_is_read() {
+    let setup = SignalSetup { definition: VolumeDefinition::UtcDay, rsi_period: 20, candle_s: 300 };
+    for (newest_closed_ns, known) in [(401 * NANOS_PER_SEC, true), (401 * NANOS_PER_SEC + 1, false)] {
+        let mut signal = Signal::new(setup);
+        let now = NOON.plus(300 * NANOS_PER_SEC + newest_closed_ns);
+        feed_candles_at(&mut signal, 8, NOON, now);
+        assert_eq!(signal.rsi(now, &params()).is_some(), known);
     }
 }
 

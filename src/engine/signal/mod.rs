@@ -105,9 +105,14 @@ impl Signal {
     }
 
     /// RSI of the newest closed candle; `None` while unknown, unseeded, gapped or stale.
+    ///
+    /// A candle is stale that came too long ago, and one that closed too long ago: while history is being read, its
+    /// older candles are no signal. The close is on the venue's clock, which `clock_offset_ns_max` allows for.
     pub fn rsi(&self, now: Time, params: &Params) -> Option<Ratio> {
-        let is_fresh = !self.candle_gap && now.since(self.candle_at) <= params.stale_candle_ns;
-        self.rsi.value().filter(|_| is_fresh && self.rsi.is_seeded())
+        let closed = self.candle_open?.plus(self.candle_ns);
+        let is_recent = now.since(closed) <= params.stale_candle_ns.saturating_add(params.clock_offset_ns_max);
+        let is_fresh = is_recent && now.since(self.candle_at) <= params.stale_candle_ns;
+        self.rsi.value().filter(|_| is_fresh && !self.candle_gap && self.rsi.is_seeded())
     }
 
     /// The volume rule's view; its state includes the age.
