@@ -2,11 +2,12 @@
 
 use std::io::Write;
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::thread;
 
 use rustls::crypto::ring::{cipher_suite as suite, default_provider};
 use rustls::version::{TLS12, TLS13};
-use rustls::{ServerConnection, StreamOwned};
+use rustls::{HandshakeKind, ServerConnection, StreamOwned};
 use sol_volume_bot::sys::net::{Target, TlsContext};
 
 use crate::certs::Ca;
@@ -99,6 +100,37 @@ fn key_updates_of_the_peer_are_followed_and_answered() {
     harness.probe.echo = true;
     harness.until("five rounds", |harness| harness.probe.frames_seen == 5);
     server.join().expect("the server read every echo");
+}
+
+#[test]
+fn second_connection_resumes_the_first_ones_session_and_carries_messages() {
+    let ca = Ca::new();
+    for version in [&TLS13, &TLS12] {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+        let url = format!("wss://{}/", listener.local_addr().expect("address"));
+        let config = ca.server(&[version]);
+        let server = thread::spawn(move || {
+            let mut kinds = Vec::new();
+            for _ in 0..2 {
+                let (socket, _) = listener.accept().expect("accept");
+                let conn = ServerConnection::new(Arc::clone(&config)).expect("TLS server");
+                let mut ws = tungstenite::accept(StreamOwned::new(conn, socket)).expect("upgrade");
+                kinds.push(ws.get_ref().conn.handshake_kind());
+                ws.send(tungstenite::Message::text("hello")).expect("send");
+                while ws.read().is_ok() {}
+            }
+            kinds
+        });
+        let mut harness = Harness::new(&url, Some(&ca));
+        harness.until("first", |harness| harness.probe.frames_seen == 1);
+        let now = harness.now();
+        harness.link.reset(now, &mut harness.probe);
+        harness.until("second", |harness| harness.probe.frames_seen == 2);
+        let now = harness.now();
+        harness.link.stop(now, &mut harness.probe);
+        let kinds = server.join().expect("server");
+        assert_eq!(kinds, [Some(HandshakeKind::Full), Some(HandshakeKind::Resumed)], "{version:?}");
+    }
 }
 
 #[test]
