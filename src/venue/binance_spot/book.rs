@@ -104,16 +104,15 @@ impl Ladder {
 
     /// Size at ranks no lower than each of `floors`, given from the nearest to the farthest.
     fn within(&self, floors: [i64; 3]) -> [Qty; 3] {
-        let mut sums = [0_i64; 3];
-        let [_, _, farthest] = floors;
-        for level in self.levels.iter().rev().take_while(|level| level.rank >= farthest) {
-            for (sum, floor) in sums.iter_mut().zip(floors) {
-                if level.rank >= floor {
-                    *sum = sum.saturating_add(level.qty.0);
-                }
-            }
-        }
-        sums.map(Qty)
+        let mut from = self.levels.len();
+        let mut sum = 0_i64;
+        floors.map(|floor| {
+            let to = self.levels.partition_point(|level| level.rank < floor).min(from);
+            let band = self.levels.get(to..from).unwrap_or_default();
+            sum = band.iter().fold(sum, |sum, level| sum.saturating_add(level.qty.0));
+            from = to;
+            Qty(sum)
+        })
     }
 }
 
