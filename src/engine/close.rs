@@ -159,11 +159,12 @@ impl Engine {
             Ok(approved) => {
                 let origin = self.origin();
                 self.orders.open(approved, origin, out);
+                let reserved = self.orders.closes_reserved();
+                assert!(reserved <= self.position.qty(), "a close never sells more than is proven");
             }
             Err(refused) => out.push(Command::Record(Record::Refused(refused))),
         }
         self.count_round(new.id, out);
-        assert!(self.orders.closes_reserved() <= self.position.qty(), "a close never sells more than is proven");
     }
     fn origin(&self) -> Origin {
         let arrival = self.book.mid().unwrap_or(Price::ZERO);

@@ -72,7 +72,7 @@ impl Engine {
         let purpose = if fill.side == Side::Buy { Purpose::Entry } else { Purpose::Flatten };
         let maker = maker.unwrap_or(Maker { purpose, arrival: Price::ZERO });
         let booked = self.position.book(fill, maker, self.now);
-        self.money.on_fill(booked.cash, booked.realized);
+        self.money.on_fill(&booked);
         if !booked.is_sound {
             self.pauses.pause(PauseReason::Venue, out);
         }

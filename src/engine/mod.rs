@@ -80,7 +80,7 @@ pub struct Setup {
     pub now: Time,
 }
 
-/// A position bought by an earlier run and proven by its fills.
+/// A position bought by an earlier run and proven by its fills: see [`OpenPosition::of_fills`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenPosition {
     /// Number of its round trip.
@@ -89,12 +89,20 @@ pub struct OpenPosition {
     pub qty: Qty,
     /// What the coins held now cost, quote fees included.
     pub cost: Notional,
-    /// Bought in all, before fees.
+    /// Bought in all, before fees; positive, or there is no average entry to set targets from.
     pub bought: Qty,
     /// Value of that, before fees.
     pub bought_value: Notional,
-    /// Sold so far by exit slot 1: its first target or its stop.
+    /// Sold so far.
+    pub sold: Qty,
+    /// Value of that, before fees.
+    pub sold_value: Notional,
+    /// Of that, by exit slot 1: its first target or its stop.
     pub slot1_sold: Qty,
+    /// Fees so far, in quote units.
+    pub fees: Notional,
+    /// Profit realised so far, after fees.
+    pub realized: Notional,
     /// First fill.
     pub opened: Time,
 }

@@ -3,7 +3,7 @@
 //! Thread: any.  Invariants: cash follows fills; the venue's word overwrites it only while no order of ours could
 //! still move it. Bounded: the slippage window keeps its newest [`SLIPS_MAX`] fills.
 
-use super::position::{Position, slippage};
+use super::position::{Booked, Position, slippage};
 use crate::types::event::Balance;
 use crate::types::order::Side;
 use crate::types::record::EquityRow;
@@ -42,14 +42,16 @@ impl Money {
     pub(super) fn free(&self) -> Notional {
         self.free.map_or(self.cash, |free| free.min(self.cash))
     }
-    /// Base currency at the venue by its last word.
+    /// Base currency at the venue: its last word and the fills since.
     pub(super) fn base(&self) -> Qty {
         self.base
     }
-    /// A fill moved cash and profit.
-    pub(super) fn on_fill(&mut self, cash: Notional, realized: Notional) {
+    /// A fill moved cash, coins and profit.
+    pub(super) fn on_fill(&mut self, booked: &Booked) {
+        let cash = booked.cash;
         self.cash = Notional(self.cash.0.saturating_add(cash.0));
-        self.realized = Notional(self.realized.0.saturating_add(realized.0));
+        self.base = Qty(self.base.0.saturating_add(booked.coins.0).max(0));
+        self.realized = Notional(self.realized.0.saturating_add(booked.realized.0));
         // The venue's free balance was told before this fill: what a sale brought is not counted until it says so.
         self.free = self.free.map(|free| Notional(free.0.saturating_add(cash.0.min(0))));
     }
@@ -104,9 +106,10 @@ impl Money {
         let high = self.high.map_or(equity, |high| high.max(equity));
         Some(self.row(position, mid, equity, high))
     }
-    /// Whether this row says more than the last one told.
+    /// Whether this row says more than the last one told; a mid that moved no money is no news.
     pub(super) fn is_news(&mut self, row: EquityRow) -> bool {
-        let changed = self.last_row != Some(row);
+        let money = |row: EquityRow| (row.cash, row.position, row.equity, row.realized);
+        let changed = self.last_row.map(money) != Some(money(row));
         self.last_row = Some(row);
         changed
     }

@@ -56,12 +56,12 @@ impl Orders {
     pub(super) fn unsettled(&self) -> impl Iterator<Item = &Order> {
         self.table.iter().filter(|order| !order.is_settled())
     }
-    /// One order.
+    /// One order; what lives is near the end.
     pub(super) fn get(&self, id: ClientOrderId) -> Option<&Order> {
-        self.table.iter().find(|order| order.ask.id == id)
+        self.table.iter().rev().find(|order| order.ask.id == id)
     }
     fn get_mut(&mut self, id: ClientOrderId) -> Option<&mut Order> {
-        self.table.iter_mut().find(|order| order.ask.id == id)
+        self.table.iter_mut().rev().find(|order| order.ask.id == id)
     }
     /// Whether `count` more orders fit.
     pub(super) fn has_room(&self, count: usize) -> bool {

@@ -5,13 +5,63 @@
 //! A fee in a third asset is counted apart and not converted.
 
 use super::OpenPosition;
-use crate::types::ids::Leg;
-use crate::types::order::{ExecutionReport, FeeAsset, Purpose, Side};
-use crate::types::record::{ExitReason, TradeRow};
+use crate::types::ids::{Leg, VenueOrderId};
+use crate::types::order::{ExecKind, ExecutionReport, FeeAsset, Purpose, Reason, Side};
+use crate::types::record::{ExitReason, FillRow, TradeRow};
 use crate::types::time::Time;
 use crate::types::units::{
     Bps, Notional, Price, QTY_SCALE, Qty, mul_div_ceil, mul_div_floor, notional_ceil, notional_floor,
 };
+
+impl OpenPosition {
+    /// What the fills of an unfinished round trip leave, in the order they happened. `dust`: coins and their cost that
+    /// earlier round trips left. `None` if the fills sell more than they bought or a sum does not fit.
+    pub fn of_fills(trade_no: u32, dust: (Qty, Notional), fills: &[FillRow]) -> Option<OpenPosition> {
+        let mut position = Position::new(None, trade_no);
+        (position.qty, position.cost) = dust;
+        for fill in fills {
+            let maker = Maker { purpose: Purpose::Entry, arrival: Price::ZERO };
+            if !position.book(&report_of(fill), maker, fill.recv).is_sound {
+                return None;
+            }
+        }
+        let trip = position.trip;
+        Some(OpenPosition {
+            trade_no,
+            qty: position.qty,
+            cost: position.cost,
+            bought: trip.bought,
+            bought_value: trip.bought_value,
+            sold: trip.sold,
+            sold_value: trip.sold_value,
+            slot1_sold: trip.slot1_sold,
+            fees: trip.fees,
+            realized: trip.realized,
+            opened: trip.opened,
+        })
+    }
+}
+
+/// The part of a report that the books look at.
+fn report_of(fill: &FillRow) -> ExecutionReport {
+    ExecutionReport {
+        id: fill.id,
+        venue_order_id: VenueOrderId(0),
+        list_id: 0,
+        kind: ExecKind::Fill,
+        side: fill.side,
+        liquidity: fill.liquidity,
+        fee_asset: fill.fee_asset,
+        reason: Reason::None,
+        code: 0,
+        last_qty: fill.qty,
+        last_px: fill.price,
+        cum_qty: Qty::ZERO,
+        leaves_qty: Qty::ZERO,
+        fee: fill.fee,
+        trade_id: fill.trade_id,
+    }
+}
 
 /// One round trip's sums.
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,6 +86,8 @@ struct Trip {
 pub(super) struct Booked {
     /// Change of the quote currency.
     pub cash: Notional,
+    /// Change of the base currency.
+    pub coins: Qty,
     /// Change of the realised profit.
     pub realized: Notional,
     /// False if it sold more than was held, or a sum did not fit: the books need a look.
@@ -76,8 +128,11 @@ impl Position {
         let trip = Trip {
             bought: open.bought,
             bought_value: open.bought_value,
-            sold: open.slot1_sold,
+            sold: open.sold,
+            sold_value: open.sold_value,
             slot1_sold: open.slot1_sold,
+            fees: open.fees,
+            realized: open.realized,
             opened: open.opened,
             last: open.opened,
             ..Trip::default()
@@ -137,7 +192,8 @@ impl Position {
         };
         assert!(self.qty.0 >= 0, "a spot position is not negative");
         assert!(self.qty.0 > 0 || self.cost == Notional::ZERO, "no coins, no cost");
-        booked.unwrap_or(Booked { cash: Notional::ZERO, realized: Notional::ZERO, is_sound: false })
+        let nothing = Booked { cash: Notional::ZERO, coins: Qty::ZERO, realized: Notional::ZERO, is_sound: false };
+        booked.unwrap_or(nothing)
     }
 
     fn buy(&mut self, fill: &ExecutionReport, arrival: Price) -> Option<Booked> {
@@ -152,7 +208,8 @@ impl Position {
             self.trip.slip_e2 += i128::from(slip.0) * i128::from(fill.last_qty.0);
             self.trip.slip_qty += i128::from(fill.last_qty.0);
         }
-        Some(Booked { cash: Notional(paid.0.checked_neg()?), realized: Notional::ZERO, is_sound: true })
+        let (cash, coins) = (Notional(paid.0.checked_neg()?), fill.last_qty.checked_sub(fee_base)?);
+        Some(Booked { cash, coins, realized: Notional::ZERO, is_sound: true })
     }
 
     fn sell(&mut self, fill: &ExecutionReport, purpose: Purpose) -> Option<Booked> {
@@ -172,7 +229,7 @@ impl Position {
         if matches!(fill.id.leg, Leg::TakeProfit(1) | Leg::Stop(1)) {
             self.trip.slot1_sold = self.trip.slot1_sold.checked_add(fill.last_qty)?;
         }
-        Some(Booked { cash: got, realized, is_sound })
+        Some(Booked { cash: got, coins: Qty(gone.0.checked_neg()?), realized, is_sound })
     }
     /// Cost of a part of the coins held, rounded up.
     fn cost_of(&self, part: Qty) -> Option<Notional> {
@@ -235,8 +292,8 @@ pub(super) fn slippage(side: Side, px: Price, arrival: Price) -> Option<Bps> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::ids::{ClientOrderId, VenueOrderId};
-    use crate::types::order::{ExecKind, Liquidity, Reason};
+    use crate::types::ids::ClientOrderId;
+    use crate::types::order::Liquidity;
 
     fn fill(side: Side, px: &str, qty: &str, fee_asset: FeeAsset, fee: i64) -> ExecutionReport {
         ExecutionReport {

@@ -9,7 +9,7 @@ use sol_volume_bot::types::event::{Control, StreamState};
 use sol_volume_bot::types::order::{OrderKind, Reason, TimeInForce};
 use sol_volume_bot::types::record::{ExitReason, OrderStatus, PauseReason, Record};
 use sol_volume_bot::types::units::{Price, Qty, RATIO_SCALE, Ratio};
-use sol_volume_bot::types::{EventKind, Leg, StreamId, Time};
+use sol_volume_bot::types::{EventKind, Leg, Side, StreamId, Time};
 
 fn held(desk: &Desk) -> Qty {
     instrument().qty_floor(desk.status().position)
@@ -283,7 +283,11 @@ fn an_adopted_position_is_protected_as_soon_as_orders_can_be_sent() {
         cost: usd("1610"),
         bought: sol("10"),
         bought_value: usd("1610"),
+        sold: Qty::ZERO,
+        sold_value: usd("0"),
         slot1_sold: Qty::ZERO,
+        fees: usd("1.61"),
+        realized: usd("0"),
         opened: Time(NOON.0 - 3600 * SEC),
     });
     let mut desk = Desk::silent(setup);
@@ -294,6 +298,27 @@ fn an_adopted_position_is_protected_as_soon_as_orders_can_be_sent() {
     assert_eq!(desk.live_stop_qty(), sol("9.99"));
     desk.trigger_stops("154.99");
     assert_eq!(desk.trades().first().map(|trade| trade.trade_no), Some(9));
+}
+
+#[test]
+fn a_run_that_adopts_the_fills_of_another_books_the_same_round_trip() {
+    let mut whole = Desk::new();
+    whole.enter_all();
+    whole.market("167.40", "167.45");
+    whole.lift_target(1, None);
+    let fills = whole.fills();
+    whole.trigger_stops("154.99");
+
+    let mut setup = setup();
+    setup.epoch += 1;
+    setup.base = Qty(fills.iter().map(|f| if f.side == Side::Buy { f.qty.0 - f.fee } else { -f.qty.0 }).sum());
+    setup.position = OpenPosition::of_fills(1, (Qty::ZERO, usd("0")), &fills);
+    setup.trades_known_to = fills.iter().map(|fill| fill.trade_id).max().expect("fills");
+    let mut adopted = Desk::with(setup);
+    assert_eq!(adopted.live().len(), 2, "only the second slot is left");
+    adopted.trigger_stops("154.99");
+    let (one, other) = (whole.trades()[0], adopted.trades()[0]);
+    assert_eq!((one.pnl, one.fees, one.qty, one.exit_px), (other.pnl, other.fees, other.qty, other.exit_px));
 }
 
 #[test]
