@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::endpoints::Endpoints;
+pub use crate::telemetry::alerts::AlertKinds;
 use crate::types::Params;
 use crate::types::event::VolumeDefinition;
 use crate::types::ids::StreamId;
@@ -185,17 +186,6 @@ pub struct Ops {
     pub listen: SocketAddr,
     /// Variable of the token that state changes need.
     pub token: Option<String>,
-}
-
-/// Which events alert.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AlertKinds {
-    /// An entry began.
-    pub enter: bool,
-    /// A stop or another forced exit.
-    pub stop: bool,
-    /// Trading halted.
-    pub fatal: bool,
 }
 
 /// `[alerts]`: names of variables, never values.

@@ -19,7 +19,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 pub use csv_files::{CSV_TABLES, CsvFiles};
 pub use error::LedgerError;
 pub use load::{Memory, OpenTrade};
-pub use rows::{Row, rules_json};
+pub use rows::{Row, fee_text, rules_json};
 
 use crate::types::Time;
 use crate::types::instrument::Symbol;

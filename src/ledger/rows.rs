@@ -187,7 +187,7 @@ fn write_order(db: &Connection, market: &Market, row: &OrderRow) -> rusqlite::Re
 }
 
 /// Exact text of a fee: coins in 1e-9, anything else in 1e-8.
-fn fee_text(fill: &FillRow) -> String {
+pub fn fee_text(fill: &FillRow) -> String {
     match fill.fee_asset {
         FeeAsset::Base => Qty(fill.fee).to_string(),
         FeeAsset::Quote | FeeAsset::Other | FeeAsset::None => Notional(fill.fee).to_string(),

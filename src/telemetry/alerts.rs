@@ -16,6 +16,28 @@ pub enum Urgency {
     Critical,
 }
 
+/// Which events alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AlertKinds {
+    /// An entry began.
+    pub enter: bool,
+    /// A stop or another forced exit.
+    pub stop: bool,
+    /// Trading halted.
+    pub fatal: bool,
+}
+
+impl AlertKinds {
+    /// Whether this alert is wanted.
+    pub fn wants(&self, alert: &Alert) -> bool {
+        match alert {
+            Alert::Enter { .. } => self.enter,
+            Alert::Stop { .. } => self.stop,
+            Alert::Fatal { .. } => self.fatal,
+        }
+    }
+}
+
 /// One alert, ready for any channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AlertText {

@@ -41,8 +41,12 @@ pub struct Metrics {
     pub stage: HistogramVec,
     /// Last byte of the trigger read to order written.
     pub tick_to_trade: Histogram,
-    /// Requests by outcome.
+    /// Orders by what they were for and how they ended.
     pub orders: IntCounterVec,
+    /// Requests by what was asked and what came of it.
+    pub requests: IntCounterVec,
+    /// Frames that could not be decoded.
+    pub bad_frames: IntCounterVec,
     /// Orders whose fate is being asked about.
     pub orders_unknown: IntGauge,
     /// Fills.
@@ -136,9 +140,15 @@ impl Metrics {
             tick_to_trade: make.add(Histogram::with_opts(whole.buckets(STAGE_BUCKETS_S.to_vec()))?)?,
             orders: make.counters(
                 "svb_orders_total",
-                "Requests to a venue by outcome.",
+                "Orders by purpose and how they ended.",
                 &["venue", "kind", "outcome"],
             )?,
+            requests: make.counters(
+                "svb_requests_total",
+                "Requests: sent, accepted, refused.",
+                &["venue", "verb", "outcome"],
+            )?,
+            bad_frames: make.counters("svb_bad_frames_total", "Frames that could not be decoded.", &["stream"])?,
             orders_unknown: make.int("svb_orders_unknown", "Orders whose fate is being asked about.")?,
             fills: make.counters("svb_fills_total", "Fills booked.", &["venue", "side"])?,
             order_ack: make.histograms(
@@ -225,7 +235,7 @@ mod tests {
     #[test]
     fn every_name_of_the_contract_is_exported_in_base_units() {
         let metrics = Metrics::new("1.2.3", "paper").expect("registers");
-        metrics.orders.with_label_values(&["binance_spot", "place", "acked"]).inc();
+        metrics.orders.with_label_values(&["binance_spot", "entry", "filled"]).inc();
         metrics.refusals.with_label_values(&["trade_risk"]).inc();
         metrics.fills.with_label_values(&["binance_spot", "buy"]).inc();
         metrics.order_ack.with_label_values(&["binance_spot"]).observe(0.001);

@@ -2,6 +2,7 @@
 //!
 //! Thread: see each file.  Invariants: two agents share a ring, never a door; the one endless loop is in `runner`.
 
+pub mod cold;
 pub mod gateway;
 pub mod helpers;
 pub mod hot;

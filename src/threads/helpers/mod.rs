@@ -2,6 +2,8 @@
 //!
 //! Thread: one each, named.  Invariants: nothing here is waited for by an agent.
 
+pub mod alerts;
+pub mod http;
 pub mod pollers;
 mod sources;
 pub mod web;

@@ -114,7 +114,7 @@ impl Poll {
     }
 }
 
-fn in_words(error: &ureq::Error) -> FetchError {
+pub(super) fn in_words(error: &ureq::Error) -> FetchError {
     match error {
         ureq::Error::Timeout(_) => FetchError::Timeout,
         ureq::Error::BodyExceedsLimit(_) => FetchError::TooLong,

@@ -1,0 +1,61 @@
+//! What the cold agent makes of the notes of `ingest` and `gateway`.
+//!
+//! Runs on: the `cold` core, inside [`Cold`].  Invariants: figures and lines only; what a venue said of an order comes
+//! from the engine's records, not from here.
+
+use super::Cold;
+use crate::ledger::Row;
+use crate::telemetry::Line;
+use crate::telemetry::metrics::{STAGES, seconds};
+use crate::types::record::{Verb, WireNote};
+use crate::types::time::NANOS_PER_SEC;
+use crate::types::{ClientOrderId, StreamId, Time};
+
+impl Cold {
+    pub(super) fn on_wire(&mut self, note: &WireNote) {
+        match note {
+            WireNote::Stream { stream, state, at } => self.on_stream(*stream, *state, *at),
+            WireNote::Reconnected { stream } => self.sinks.metrics.reconnects.with_label_values(&[stream.name()]).inc(),
+            WireNote::Frames { stream, last, .. } => self.heard(*stream, *last),
+            WireNote::BadFrame { stream, at_byte } => self.on_bad_frame(*stream, *at_byte),
+            WireNote::Sent { id, verb, sent, trigger, stages_ns } => {
+                self.on_sent(*id, *verb, *sent, sent.since(*trigger), stages_ns);
+            }
+            WireNote::Answered { verb, took_ns, code, .. } => {
+                let (venue, outcome) = (self.names.venue, if *code == 0 { "accepted" } else { "refused" });
+                self.sinks.metrics.requests.with_label_values(&[venue, verb.name(), outcome]).inc();
+                self.sinks.metrics.order_ack.with_label_values(&[venue]).observe(seconds(*took_ns));
+                self.sinks.latencies.answered(*took_ns);
+            }
+        }
+    }
+
+    /// Counted always, said once a second at most: a venue that changed its format sends thousands.
+    fn on_bad_frame(&mut self, stream: StreamId, at_byte: u32) {
+        let counter = self.sinks.metrics.bad_frames.with_label_values(&[stream.name()]);
+        counter.inc();
+        if self.at >= self.bad_frame_due {
+            self.bad_frame_due = self.at.plus(NANOS_PER_SEC);
+            let line = Line::warn(self.at, "BAD_FRAME", format!("a frame of {} could not be decoded", stream.name()));
+            self.sinks
+                .lines
+                .put(&line.with("stream", stream.name()).with("at_byte", at_byte).with("total", counter.get()));
+        }
+    }
+
+    fn on_sent(&mut self, id: ClientOrderId, verb: Verb, sent: Time, tick_to_trade_ns: i64, stages_ns: &[u32; 5]) {
+        self.sinks.ledger.push(Row::Sent { id, verb, sent, tick_to_trade_ns });
+        let metrics = &self.sinks.metrics;
+        metrics.requests.with_label_values(&[self.names.venue, verb.name(), "sent"]).inc();
+        if verb != Verb::Query {
+            metrics.tick_to_trade.observe(seconds(tick_to_trade_ns));
+            for (stage, ns) in STAGES.iter().zip(stages_ns) {
+                metrics.stage.with_label_values(&[stage]).observe(seconds(i64::from(*ns)));
+            }
+            self.sinks.latencies.sent(tick_to_trade_ns, stages_ns);
+        }
+        let line =
+            Line::info(sent, "ORDER_SENT", format!("{} {id}", verb.name())).with("client_order_id", id.to_string());
+        self.sinks.lines.put(&line.with("verb", verb.name()).with("tick_to_trade_ns", tick_to_trade_ns));
+    }
+}
