@@ -7,8 +7,7 @@ use sol_volume_bot::types::command::{Alert, Command};
 use sol_volume_bot::types::event::{Control, StreamState};
 use sol_volume_bot::types::order::{ExecKind, Reason};
 use sol_volume_bot::types::record::{OrderStatus, PauseReason};
-use sol_volume_bot::types::units::Qty;
-use sol_volume_bot::types::{EventKind, Leg, StreamId};
+use sol_volume_bot::types::{EventKind, Leg, ParamKey, StreamId};
 
 fn queries(desk: &Desk) -> usize {
     desk.count(|command| matches!(command, Command::Query(_)))
@@ -162,6 +161,26 @@ fn a_refused_cancel_of_a_living_pair_is_asked_about_and_tried_again() {
     desk.on_cancel = Answer::Proper;
     desk.pass(4 * SEC);
     assert!(instrument().is_dust(px("155"), desk.status().position), "a cancel may be repeated");
+}
+
+#[test]
+fn a_slot_that_grows_waits_until_the_other_slots_end_is_proven() {
+    let mut desk = Desk::new();
+    desk.enter_all();
+    desk.hold_reports = true;
+    desk.control(Control::Set(ParamKey::Tp1Share, ratio("0.9").0));
+    desk.control(Control::Commit);
+    let posted = desk.ocos().len();
+    let (first, second): (Vec<_>, Vec<_>) =
+        desk.venue.reports.drain(..).partition(|report| matches!(report.id.leg, Leg::TakeProfit(1) | Leg::Stop(1)));
+    assert_eq!((first.len(), second.len()), (2, 2), "both pairs are cancelled");
+    first.into_iter().for_each(|report| desk.report(report));
+    assert_eq!(desk.ocos().len(), posted, "half of its coins are still the other slot's");
+    second.into_iter().for_each(|report| desk.report(report));
+    desk.hold_reports = false;
+    desk.deliver();
+    assert_eq!(desk.ocos().len(), posted + 2);
+    assert_eq!(desk.live_stop_qty(), instrument().qty_floor(desk.status().position));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use sol_volume_bot::types::command::{COMMANDS_PER_STEP_MAX, CommandBuf};
 use sol_volume_bot::types::event::{Control, StreamState};
 use sol_volume_bot::types::order::{ExecKind, Reason};
 use sol_volume_bot::types::units::{Notional, Price, Qty};
-use sol_volume_bot::types::{EventKind, Leg, StreamId};
+use sol_volume_bot::types::{EventKind, Leg, ParamKey, StreamId};
 
 #[derive(Clone, Debug)]
 enum Act {
@@ -30,6 +30,7 @@ enum Act {
     Volume(bool),
     Stream(StreamState),
     Control(u8),
+    Share(i64),
 }
 
 fn answer() -> impl Strategy<Value = Answer> {
@@ -60,6 +61,7 @@ fn act() -> impl Strategy<Value = Act> {
         2 => any::<bool>().prop_map(Act::Volume),
         1 => prop_oneof![Just(StreamState::Up), Just(StreamState::Down)].prop_map(Act::Stream),
         1 => (0_u8..5).prop_map(Act::Control),
+        1 => (0_i64..=100).prop_map(Act::Share),
     ]
 }
 
@@ -106,6 +108,10 @@ fn perform(desk: &mut Desk, act: Act) {
         }
         Act::Volume(falls) => desk.volume(if falls { "60000000" } else { "95000000" }),
         Act::Stream(state) => desk.feed(StreamId::BinanceUser, EventKind::Stream(state)),
+        Act::Share(percent) => {
+            desk.control(Control::Set(ParamKey::Tp1Share, percent * 1_000_000));
+            desk.control(Control::Commit);
+        }
         Act::Control(which) => desk.control(match which {
             0 => Control::Pause,
             1 => Control::Flatten,
