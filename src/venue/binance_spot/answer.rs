@@ -3,7 +3,8 @@
 //! Thread: any.  Invariants: an order of a list is known by its client id or number, never by its place; unknown
 //! fields are stepped over; no allocation.  Source: the venue's API documents, as of 2026-07-21.
 
-use super::user::{side, venue_time};
+use super::messages::venue_time;
+use super::user::side;
 use crate::types::order::FeeAsset;
 use crate::types::{Instrument, Liquidity, Price, Qty, Side, Time};
 use crate::venue::DecodeError;

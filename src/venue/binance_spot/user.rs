@@ -4,10 +4,11 @@
 //! that the documents do not list becomes `Unknown` with [`Reason::Halt`], never a guess; decoding does not allocate.
 //! Source: the venue's API documents, "user data stream", as of 2026-07-21.
 
+use super::messages::venue_time;
 use crate::types::event::Balance;
 use crate::types::order::{FeeAsset, Reason};
 use crate::types::{ClientOrderId, ExecKind, ExecutionReport, Liquidity, Side, VenueOrderId};
-use crate::types::{Instrument, Millis, Notional, Price, Qty, Time};
+use crate::types::{Instrument, Notional, Price, Qty, Time};
 use crate::venue::DecodeError;
 use crate::venue::scan::Scanner;
 
@@ -399,10 +400,4 @@ fn list_status<'a>(mut scan: Scanner<'a>) -> Result<UserEvent<'a>, DecodeError> 
     })?;
     let list_id = list_id.ok_or(DecodeError::Missing { name: "g" })?;
     Ok(UserEvent::List { list_id, done })
-}
-
-/// A venue time in ms, or in µs where the connection asked for that: told apart by size.
-pub(super) fn venue_time(value: i64) -> Time {
-    const MICROS_FROM: i64 = 100_000_000_000_000; // the year 5138 in ms, 1973 in µs
-    if value >= MICROS_FROM { Time(value.saturating_mul(1_000)) } else { Time::from_millis(Millis(value)) }
 }
