@@ -392,8 +392,11 @@ impl TradeSession {
 
     /// Ends the resync once nothing is missing.
     pub(super) fn end_resync(&mut self, io: &mut Io<'_>) {
+        if self.stage != Stage::Resyncing || !self.account_known {
+            return;
+        }
         let missing = (0..self.orders.len()).filter_map(|at| self.orders.row(at)).any(|row| row.resync);
-        if self.stage == Stage::Resyncing && self.account_known && !missing {
+        if !missing {
             self.stage = Stage::Ready;
             self.tell_stream(StreamState::Up, io);
         }
