@@ -24,7 +24,7 @@ use crate::telemetry::{Board, Latencies, Line, Lines, Metrics, Status};
 use crate::types::event::{Control, Event, EventKind};
 use crate::types::ids::{ClientOrderId, StreamId};
 use crate::types::instrument::Symbol;
-use crate::types::record::{OrderStatus, PauseReason, Verdict, WireNote};
+use crate::types::record::{Decision, OrderStatus, PauseReason, Verdict, WireNote};
 use crate::types::time::{NANOS_PER_MILLI, NANOS_PER_SEC};
 use crate::types::{Command, Time};
 
@@ -113,6 +113,10 @@ pub struct Cold {
     slot_ns: i64,
     /// A control that found the ring full; sent before any other.
     held: Option<Control>,
+    /// The engine must still be told that the ledger refuses rows.
+    halt: bool,
+    /// A NO_OP that came too soon after another; said when it still stands.
+    unsaid: Option<Decision>,
     due: Due,
 }
 
@@ -151,6 +155,8 @@ impl Cold {
             slot_seen: None,
             slot_ns: 0,
             held: None,
+            halt: false,
+            unsaid: None,
             due,
         }
     }
@@ -186,16 +192,30 @@ impl Cold {
     /// Hands the operator's words on, in order; one that finds the ring full waits for the next turn.
     fn forward_controls(&mut self, now: Time) -> usize {
         let mut count = 0;
-        while let Some(control) = self.held.take().or_else(|| self.rings.operator.try_recv().ok()) {
+        while let Some(control) = self.next_control() {
             let kind = EventKind::Control(control);
             let event = Event { seq: 0, recv: now, at: now, venue_time: Time::NONE, stream: StreamId::Internal, kind };
             if self.rings.control.push(EventItem { event, decoded: now }).is_err() {
-                self.held = Some(control);
+                self.hold(control);
                 break;
             }
             count += 1;
         }
         count
+    }
+
+    /// Keeps what the ring did not take. A halt has a place of its own, so it never displaces the operator's word.
+    fn hold(&mut self, control: Control) {
+        match control {
+            Control::Halt(_) => self.halt = true,
+            word => self.held = Some(word),
+        }
+    }
+
+    fn next_control(&mut self) -> Option<Control> {
+        let halt = std::mem::take(&mut self.halt).then_some(Control::Halt(PauseReason::Journal));
+        let held = self.held.take_if(|_| halt.is_none());
+        halt.or(held).or_else(|| self.rings.operator.try_recv().ok())
     }
 
     /// One transaction for all rows of the turn. While it fails, entries are halted and the rows wait.
@@ -222,7 +242,7 @@ impl Cold {
         if self.status.ledger_fault.is_none() {
             let waiting = self.sinks.ledger.pending();
             self.sinks.lines.put(&Line::error(now, "FATAL", format!("ledger: {why}")).with("rows_waiting", waiting));
-            self.held.get_or_insert(Control::Halt(PauseReason::Journal));
+            self.halt = true;
         }
         self.status.ledger_fault = Some(why.to_string());
     }
@@ -238,6 +258,9 @@ impl Cold {
         }
         self.due.chores = now.plus(CHORES_NS);
         self.gauges(now);
+        if let Some(decision) = self.unsaid.take() {
+            self.say_decision(&decision, now);
+        }
         if self.status.ledger_fault.is_none()
             && let Err(why) = self.sinks.csv.turn(&self.sinks.ledger, now)
         {
@@ -297,7 +320,7 @@ impl Agent for Cold {
     fn idle(&self) -> bool {
         let rings = &self.rings;
         let quiet = rings.hot.is_empty() && rings.gateway.is_empty() && rings.ingest.is_empty();
-        quiet && rings.lines.is_empty() && rings.operator.is_empty() && self.held.is_none()
+        quiet && rings.lines.is_empty() && rings.operator.is_empty() && self.held.is_none() && !self.halt
     }
 
     fn deadline(&self) -> Option<Time> {

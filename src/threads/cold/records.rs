@@ -244,27 +244,30 @@ impl Cold {
         ));
     }
 
+    /// Said at once, but for a NO_OP right after another: that one waits for the next chores, if it still stands then.
     fn on_decision(&mut self, decision: &Decision) {
         self.sinks.metrics.rsi.set(quote(decision.rsi.0));
-        let (name, level) = match decision.verdict {
-            Verdict::Enter => ("ENTER", Level::Info),
-            Verdict::Exit => ("EXIT", Level::Info),
-            Verdict::NoOp => ("NO_OP", Level::Info),
-        };
-        let rules = rules_json(decision);
-        self.status.decision = Some((name, rules.clone()));
-        let now = (decision.verdict, decision.passed);
-        let flips = decision.verdict == Verdict::NoOp && self.at < self.no_op_due;
-        if self.decided == Some(now) || flips {
+        self.status.decision = Some((verdict_name(decision.verdict), rules_json(decision)));
+        if decision.verdict == Verdict::NoOp && self.at < self.no_op_due {
+            self.unsaid = Some(*decision);
+        } else {
+            self.unsaid = None;
+            self.say_decision(decision, self.at);
+        }
+    }
+
+    pub(super) fn say_decision(&mut self, decision: &Decision, at: Time) {
+        let said = Some((decision.verdict, decision.passed));
+        if self.decided == said {
             return;
         }
-        self.decided = Some(now);
-        self.no_op_due = self.at.plus(NO_OP_NS);
-        self.sinks.ledger.push(Row::Signal(self.at, *decision));
+        self.decided = said;
+        self.no_op_due = at.plus(NO_OP_NS);
+        self.sinks.ledger.push(Row::Signal(at, *decision));
+        let (name, rules) = (verdict_name(decision.verdict), rules_json(decision));
         let failed = failing(&rules);
         let msg = if failed.is_empty() { "every rule holds".to_owned() } else { format!("not holding: {failed}") };
-        let line = self.line(level, name, msg).with("rules", rules);
-        self.sinks.lines.put(&line);
+        self.sinks.lines.put(&Line::info(at, name, msg).with("rules", rules));
         if decision.verdict != Verdict::NoOp {
             let text = format!("{name}: volume drop {}, RSI {}, mid {}", decision.drop, decision.rsi, decision.mid);
             self.tell(&text);
@@ -330,6 +333,14 @@ impl Cold {
         let line =
             self.line(Level::Info, "PROTECTED", format!("{qty} had no live stop for {} ms", ns / NANOS_PER_MILLI));
         self.sinks.lines.put(&line.with("unprotected_ms", ns / NANOS_PER_MILLI).number("qty", qty));
+    }
+}
+
+fn verdict_name(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Enter => "ENTER",
+        Verdict::Exit => "EXIT",
+        Verdict::NoOp => "NO_OP",
     }
 }
 

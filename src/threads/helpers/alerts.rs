@@ -291,7 +291,9 @@ impl Courier {
             Outcome::Refused(why) => self.report(&waiting.text, &why),
             Outcome::Disabled(why) => {
                 self.disabled = true;
-                self.report(&waiting.text, &format!("{why}; the channel is switched off until a restart"));
+                let why = format!("{why}; the channel is switched off until a restart");
+                self.report(&waiting.text, &why);
+                std::mem::take(&mut self.waiting).iter().for_each(|waiting| self.report(&waiting.text, &why));
             }
         }
     }
