@@ -43,6 +43,8 @@ enum Talk {
 
 /// One connection.
 pub(super) struct Client {
+    /// Its number, never given again; the poller's token.
+    pub(super) number: usize,
     talk: Talk,
     muted: bool,
     since: Time,
@@ -54,8 +56,9 @@ pub(super) struct Client {
 
 impl Client {
     /// A connection just accepted.
-    pub(super) fn new(wire: Wire, now: Time) -> Client {
+    pub(super) fn new(number: usize, wire: Wire, now: Time) -> Client {
         Client {
+            number,
             talk: Talk::Http(Box::new(HttpWire::new(wire))),
             muted: false,
             since: now,

@@ -143,7 +143,7 @@ impl Service {
         };
         let token = self.next_client;
         self.next_client += 1;
-        let mut client = Client::new(wire, now);
+        let mut client = Client::new(token, wire, now);
         let interest = Interest::READABLE | Interest::WRITABLE;
         if self.poll.registry().register(client.socket(), Token(token), interest).is_ok() {
             self.clients.insert(token, client);
@@ -153,12 +153,12 @@ impl Service {
     /// Reads, asks the world, answers; a client that is gone is forgotten.
     fn attend(&mut self, token: usize, world: &mut World, now: Time) {
         let Some(mut client) = self.clients.remove(&token) else { return };
-        if self.serve(token, &mut client, world, now).is_ok() {
+        if self.serve(&mut client, world, now).is_ok() {
             self.clients.insert(token, client);
         }
     }
 
-    fn serve(&mut self, token: usize, client: &mut Client, world: &mut World, now: Time) -> Result<(), Gone> {
+    fn serve(&mut self, client: &mut Client, world: &mut World, now: Time) -> Result<(), Gone> {
         client.flush()?;
         loop {
             let inbound = client.receive()?;
@@ -168,8 +168,8 @@ impl Service {
             for message in inbound {
                 client.count_message(&message, now)?;
                 match message {
-                    Inbound::Request(request) => self.serve_request(token, client, &request, world, now)?,
-                    Inbound::Text(text) => self.serve_text(token, client, &text, world, now)?,
+                    Inbound::Request(request) => self.serve_request(client, &request, world, now)?,
+                    Inbound::Text(text) => self.serve_text(client, &text, world, now)?,
                     Inbound::Ping | Inbound::Pong(_) => {}
                 }
             }
@@ -178,7 +178,6 @@ impl Service {
 
     fn serve_request(
         &mut self,
-        token: usize,
         client: &mut Client,
         request: &Request,
         world: &mut World,
@@ -194,7 +193,7 @@ impl Service {
             return match world.venue.rest(request, now) {
                 RestAnswer::Swallowed => Ok(()),
                 RestAnswer::Answer { response, trading } => {
-                    self.reply(token, client, Answer::Http(response, request.keep_alive), trading, world, now)
+                    self.reply(client, Answer::Http(response, request.keep_alive), trading, world, now)
                 }
             };
         }
@@ -206,14 +205,7 @@ impl Service {
         client.answer(&response, request.keep_alive)
     }
 
-    fn serve_text(
-        &mut self,
-        token: usize,
-        client: &mut Client,
-        text: &str,
-        world: &mut World,
-        now: Time,
-    ) -> Result<(), Gone> {
+    fn serve_text(&mut self, client: &mut Client, text: &str, world: &mut World, now: Time) -> Result<(), Gone> {
         let slot = world.slot;
         let (frame, trading) = match client.session() {
             None => return Err(Gone),
@@ -225,7 +217,7 @@ impl Service {
             }
         };
         match frame {
-            Some(frame) => self.reply(token, client, Answer::Text(frame), trading, world, now),
+            Some(frame) => self.reply(client, Answer::Text(frame), trading, world, now),
             None => Ok(()),
         }
     }
@@ -233,7 +225,6 @@ impl Service {
     /// Answers now or late, before or after the events that the request caused.
     fn reply(
         &mut self,
-        token: usize,
         client: &mut Client,
         answer: Answer,
         trading: bool,
@@ -243,7 +234,7 @@ impl Service {
         let events = if trading { world.venue.take_account_events() } else { Vec::new() };
         let delay_ns = world.venue.switches.delay_ns;
         if trading && delay_ns > 0 {
-            self.late.push(Late { due: now.plus(delay_ns), client: token, answer });
+            self.late.push(Late { due: now.plus(delay_ns), client: client.number, answer });
             self.tell_account(&events);
             return client.account_events(&events);
         }

@@ -45,6 +45,9 @@ use public::Public;
 
 /// Trades a snapshot shows.
 const SNAPSHOT_TRADES_MAX: usize = 100_000;
+/// Keep the random choices of one seed apart from each other.
+const NOISE_SALT: u64 = 0x6e6f_6973;
+const WOBBLE_SALT: u64 = 0x776f_6262;
 /// Age at which the venue cuts a WebSocket.
 const LIFETIME_NS: i64 = 86_400_000 * NANOS_PER_MILLI;
 
@@ -115,7 +118,7 @@ impl Venue {
             symbol: spec.symbol,
             keys: KeyRing::new(&scenario.keys),
             weight: Weight::default(),
-            noise: SplitMix64(scenario.seed ^ 0x6e6f_6973_65),
+            noise: SplitMix64(scenario.seed ^ NOISE_SALT),
             noise_ticks: i64::from(shape.noise_ticks),
             tick: spec.tick,
             public: Public::new(now),
@@ -135,7 +138,7 @@ impl Venue {
             return;
         };
         let ticks = i64::from(history.wobble_ticks);
-        let mut wobble = SplitMix64(scenario.seed ^ 0x776f_6262_6c65);
+        let mut wobble = SplitMix64(scenario.seed ^ WOBBLE_SALT);
         let offsets: Vec<i64> = (0..history.candles).map(|_| wobble.below(2 * ticks + 1) - ticks).collect();
         let close = |index: usize| {
             let offset = offsets.get(index).copied().unwrap_or(0) * self.tick.0;
