@@ -206,3 +206,49 @@ fn step_name(step: Step) -> &'static str {
         Step::Gap => "gap",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decode(text: &[u8]) -> (Tally, String, String) {
+        let (mut out, mut complaints) = (Vec::new(), Vec::new());
+        let tally = decode_lines(true, text, &mut out, &mut complaints).expect("memory does not fail");
+        (tally, String::from_utf8_lossy(&out).into_owned(), String::from_utf8_lossy(&complaints).into_owned())
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_decoded_is_named_by_line_and_byte_and_the_rest_goes_on() {
+        let text = b"{\"result\":null,\"id\":1}\n\n17 {\"u\":1,\"s\":\"X\",\"b\":\"1\",\"B\":\"1\",\"a\":\"2x\",\"A\":\"1\"}\n{}\n";
+        let (tally, out, complaints) = decode(text);
+        assert_eq!(tally, Tally { lines: 3, bad: 1 });
+        assert_eq!(out.lines().count(), 2);
+        assert_eq!(complaints, "decode: line 3, byte 40: bad number at byte 37\n");
+    }
+
+    #[test]
+    fn a_line_without_end_takes_bounded_memory_and_the_next_one_is_read() {
+        let text = [vec![b'['; 3 * LINE_BYTES_MAX], b"\n{\"result\":null,\"id\":1}".to_vec()].concat();
+        let (tally, out, complaints) = decode(&text);
+        assert_eq!(tally, Tally { lines: 2, bad: 1 });
+        assert!(complaints.starts_with("decode: line 1, byte "), "{complaints}");
+        assert!(out.contains("\"ack\""), "{out}");
+    }
+
+    #[test]
+    fn the_top_is_null_until_a_snapshot_stands_in_line() {
+        let diff = |first: u64, last: u64| {
+            format!(
+                r#"{{"e":"depthUpdate","E":1790000000200,"s":"SOLUSDT","U":{first},"u":{last},"b":[["150","{last}"]],"a":[]}}"#
+            )
+        };
+        let snapshot = r#"{"lastUpdateId":6,"bids":[],"asks":[["151","2"]]}"#;
+        let (tally, out, _) = decode([diff(5, 6), snapshot.to_owned(), diff(7, 9)].join("\n").as_bytes());
+        assert_eq!(tally, Tally { lines: 3, bad: 0 });
+        let tops: Vec<Value> =
+            out.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON")["top"].clone()).collect();
+        assert_eq!(tops[0], Value::Null);
+        assert_eq!(tops[1], Value::Null, "the snapshot's bids are empty and the diff before it is older");
+        assert_eq!(tops[2], json!({"bid": "150", "bid_qty": "9", "ask": "151", "ask_qty": "2", "update_id": 9}));
+    }
+}

@@ -41,6 +41,15 @@ impl<'a> Scanner<'a> {
     /// The next byte that is not white space, unread.
     #[inline]
     pub fn peek(&mut self) -> Result<u8, DecodeError> {
+        match self.bytes.get(self.at) {
+            Some(byte) if *byte > b' ' => Ok(*byte),
+            _ => self.peek_behind_space(),
+        }
+    }
+
+    /// The same where white space, or the end, comes first: no venue sends any, so it is out of the way.
+    #[cold]
+    fn peek_behind_space(&mut self) -> Result<u8, DecodeError> {
         loop {
             match self.bytes.get(self.at) {
                 Some(b' ' | b'\t' | b'\r' | b'\n') => self.at += 1,
@@ -91,14 +100,16 @@ impl<'a> Scanner<'a> {
     /// The next key and its colon; most keys of the hot frames are one letter, so that goes first.
     #[inline]
     fn key(&mut self) -> Result<&'a [u8], DecodeError> {
-        if let Some([b'"', letter @ 0x23..=0x5b, b'"', b':']) = self.ahead() {
-            self.at += 4;
-            return Ok(std::slice::from_ref(letter));
+        match self.ahead() {
+            Some([b'"', letter, b'"', b':']) if !matches!(letter, b'"' | b'\\' | 0..0x20) => {
+                self.at += 4;
+                Ok(std::slice::from_ref(letter))
+            }
+            _ => self.long_key(),
         }
-        if let Some([b'"', letter @ 0x5d..=0x7e, b'"', b':']) = self.ahead() {
-            self.at += 4;
-            return Ok(std::slice::from_ref(letter));
-        }
+    }
+
+    fn long_key(&mut self) -> Result<&'a [u8], DecodeError> {
         let key = self.string()?;
         self.expect(b':')?;
         Ok(key)
@@ -131,19 +142,18 @@ impl<'a> Scanner<'a> {
     pub fn string(&mut self) -> Result<&'a [u8], DecodeError> {
         self.expect(b'"')?;
         let from = self.at;
+        let mut to = from;
         loop {
-            match self.bytes.get(self.at) {
-                Some(b'"') => {
-                    let text = self.bytes.get(from..self.at).unwrap_or_default();
-                    self.at += 1;
-                    return Ok(text);
-                }
-                Some(b'\\') => self.at += 2,
-                Some(0..0x20) => return Err(DecodeError::Syntax { at: self.at }),
-                Some(_) => self.at += 1,
+            match self.bytes.get(to) {
+                Some(b'"') => break,
+                Some(b'\\') => to += 2,
+                Some(0..0x20) => return Err(DecodeError::Syntax { at: to }),
+                Some(_) => to += 1,
                 None => return Err(DecodeError::Truncated { at: self.bytes.len() }),
             }
         }
+        self.at = to + 1;
+        Ok(self.bytes.get(from..to).unwrap_or_default())
     }
 
     /// Text between quotes, or `None` for `null`.
@@ -209,10 +219,17 @@ impl<'a> Scanner<'a> {
         Ok(value)
     }
 
-    /// The digits that start at this very byte. The usual number takes one pass, eight digits behind the point in one
-    /// step; the rest goes the exact, slow way.
+    /// The digits that start at this very byte: the usual number fast, any other the exact, slow way.
     #[inline]
     fn decimal_here(&mut self, decimals: u32) -> Result<i64, DecodeError> {
+        match self.decimal_usual(decimals) {
+            Some(value) => Ok(value),
+            None => self.decimal_slow(decimals),
+        }
+    }
+
+    /// The usual number in one pass, eight digits behind the point in one step; `None`, and nothing read, for any other. (An `Option` travels in registers, a `Result` not.)
+    fn decimal_usual(&mut self, decimals: u32) -> Option<i64> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let (mut value, mut len) = digits(rest, 0);
         let mut places = 0;
@@ -231,18 +248,13 @@ impl<'a> Scanner<'a> {
             len += 1 + places;
         }
         let ended = !matches!(rest.get(len), Some(b'-' | b'+' | b'.' | b'e' | b'E'));
-        let missing = (decimals as usize).checked_sub(places).and_then(|missing| POW10.get(missing));
-        match missing {
-            Some(scale) if (1..=DIGITS_SAFE).contains(&len) && ended => {
-                let from = self.at;
-                self.at += len;
-                i64::try_from(value)
-                    .ok()
-                    .and_then(|value| value.checked_mul(*scale))
-                    .ok_or(DecodeError::BadNumber { at: from })
-            }
-            _ => self.decimal_slow(decimals),
+        if len == 0 || len > DIGITS_SAFE || !ended {
+            return None;
         }
+        let scale = POW10.get((decimals as usize).checked_sub(places)?)?;
+        let value = i64::try_from(value).ok()?.checked_mul(*scale)?;
+        self.at += len;
+        Some(value)
     }
 
     /// The same for signs, many digits and zeros beyond the unit.
