@@ -223,7 +223,7 @@ mod tests {
         let (tally, out, complaints) = decode(text);
         assert_eq!(tally, Tally { lines: 3, bad: 1 });
         assert_eq!(out.lines().count(), 2);
-        assert_eq!(complaints, "decode: line 3, byte 40: bad number at byte 37\n");
+        assert_eq!(complaints, "decode: line 3, byte 40: bad number at byte 40\n");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 pub mod binance_spot;
 pub mod defillama;
+mod digits;
 pub mod pumpfun;
 pub mod scan;
 pub mod solana;
@@ -59,6 +60,18 @@ pub enum DecodeError {
 }
 
 impl DecodeError {
+    /// The same fault, counted from `bytes` before the frame: where the frame stands in a longer text.
+    pub fn shifted(self, bytes: usize) -> DecodeError {
+        match self {
+            DecodeError::Truncated { at } => DecodeError::Truncated { at: at + bytes },
+            DecodeError::Syntax { at } => DecodeError::Syntax { at: at + bytes },
+            DecodeError::BadNumber { at } => DecodeError::BadNumber { at: at + bytes },
+            DecodeError::UnknownWord { at } => DecodeError::UnknownWord { at: at + bytes },
+            whole @ (DecodeError::TooLong { .. } | DecodeError::Missing { .. } | DecodeError::Contradiction { .. }) => {
+                whole
+            }
+        }
+    }
     /// Offset of the faulty byte; `None` if the message as a whole is at fault.
     pub fn at(&self) -> Option<usize> {
         match *self {

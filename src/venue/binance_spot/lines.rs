@@ -47,7 +47,7 @@ pub enum Content<'a> {
 pub struct LineError {
     /// Byte of the line: where the fault is, or where the message begins if all of it is at fault.
     pub at: usize,
-    /// What is wrong with the frame.
+    /// What is wrong with the frame, its bytes counted from the start of the line.
     pub error: DecodeError,
 }
 
@@ -68,11 +68,14 @@ impl LineDecoder {
     /// Decodes `[<receive time, ns> ]<JSON>`. Errors: [`LineError`]; the next line may follow.
     pub fn decode<'a>(&'a mut self, line: &'a [u8]) -> Result<Line<'a>, LineError> {
         let (recv, from) = receive_time(line);
-        let body = line.get(from..).unwrap_or_default().trim_ascii();
+        let body = line.get(from..).unwrap_or_default().trim_ascii_end();
         if body.is_empty() {
             return Ok(Line { recv, content: Content::Blank, top: None });
         }
-        let failed = |error: DecodeError| LineError { at: from + error.at().unwrap_or(0), error };
+        let failed = |error: DecodeError| {
+            let error = error.shifted(from);
+            LineError { at: error.at().unwrap_or(from), error }
+        };
         if body.starts_with(b"{\"lastUpdateId\"") {
             let update_id = messages::snapshot(body, &mut self.levels).map_err(failed)?;
             let (used, top) = self.bridge(update_id, recv.unwrap_or_default());
