@@ -187,6 +187,18 @@ fn request_weight_is_told_and_above_the_limit_refused_with_the_wait() {
 }
 
 #[test]
+fn many_requests_in_one_burst_are_all_answered_in_order() {
+    let handle = open();
+    let mut http = Http::open(&handle);
+    const BURST: usize = 4_000; // more than the server takes from one client in one turn
+    for _ in 0..BURST {
+        http.post("GET", "/api/v3/ping", None, "");
+    }
+    let answered = (0..BURST).filter(|_| http.answer().body == "{}").count();
+    assert_eq!(answered, BURST);
+}
+
+#[test]
 fn account_and_commission_show_what_the_scenario_gave() {
     let handle = open();
     let account = signed(&handle, "GET", "/api/v3/account", "omitZeroBalances=true").json();

@@ -31,6 +31,8 @@ const CLIENTS_MAX: usize = 1_024;
 /// Connections accepted before the clients get their turn.
 const ACCEPTS_PER_TURN_MAX: usize = 64;
 const EVENTS_MAX: usize = 256;
+/// Rounds of reading one client before the others get their turn.
+const ROUNDS_PER_TURN_MAX: usize = 8;
 
 /// Opens the port, builds the world, starts the thread.
 pub(super) fn start(settings: ServerSettings) -> Result<Handle, StartError> {
@@ -160,7 +162,7 @@ impl Service {
 
     fn serve(&mut self, client: &mut Client, world: &mut World, now: Time) -> Result<(), Gone> {
         client.flush()?;
-        loop {
+        for _ in 0..ROUNDS_PER_TURN_MAX {
             let inbound = client.receive()?;
             if inbound.is_empty() {
                 return client.flush();
@@ -174,6 +176,9 @@ impl Service {
                 }
             }
         }
+        // More may wait and will not be announced again: ask to be told, after the others had their turn.
+        let (token, interest) = (Token(client.number), Interest::READABLE | Interest::WRITABLE);
+        self.poll.registry().reregister(client.socket(), token, interest).map_err(|_| Gone)
     }
 
     fn serve_request(

@@ -13,8 +13,10 @@ use super::http::{self, Parsed, Request, Response};
 
 /// Answers not yet taken by a client before it is cut.
 const BACKLOG_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// Requests of one client handled before the others get their turn.
-const REQUESTS_PER_TURN_MAX: usize = 256;
+/// Requests or frames taken from one client at a time.
+const MESSAGES_MAX: usize = 256;
+/// Reads of one client's socket at a time.
+const READS_MAX: usize = 64;
 
 /// A socket, with or without TLS.
 pub enum Wire {
@@ -93,19 +95,23 @@ impl HttpWire {
         self.wire.socket()
     }
 
-    /// Reads what is there and gives the whole requests in it.
+    /// Reads what is there, up to a bound, and gives the whole requests in it.
     pub fn receive(&mut self, into: &mut Vec<Inbound>) -> Result<(), Gone> {
         let mut chunk = [0; 16 * 1024];
-        let ended = loop {
+        let mut ended = false;
+        for _ in 0..READS_MAX {
             match self.wire.read(&mut chunk) {
-                Ok(0) => break true,
+                Ok(0) => {
+                    ended = true;
+                    break;
+                }
                 Ok(got) => self.unread.extend_from_slice(&chunk[..got]),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break false,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return Err(Gone),
             }
-        };
-        for _ in 0..REQUESTS_PER_TURN_MAX {
+        }
+        for _ in 0..MESSAGES_MAX {
             match http::parse(&self.unread) {
                 Parsed::Partial => break,
                 Parsed::Bad(status, text) => {
@@ -180,9 +186,9 @@ impl WsWire {
         self.socket.get_mut().socket()
     }
 
-    /// Reads what is there.
+    /// Reads what is there, up to a bound.
     pub fn receive(&mut self, into: &mut Vec<Inbound>) -> Result<(), Gone> {
-        loop {
+        for _ in 0..MESSAGES_MAX {
             match self.socket.read() {
                 Ok(Message::Text(text)) => into.push(Inbound::Text(text.as_str().to_owned())),
                 Ok(Message::Pong(payload)) => into.push(Inbound::Pong(payload.to_vec())),
@@ -193,6 +199,7 @@ impl WsWire {
                 Err(_) => return Ok(()), // handle what came before the end; the next read ends it
             }
         }
+        Ok(())
     }
 
     /// Sends one text frame.
