@@ -1,2 +1,47 @@
-//! stub
-fn main() {}
+//! The front door: parse the verb, run it, exit code.
+
+use clap::{Parser, Subcommand};
+use sol_volume_bot::cli::{check, decode, demo, run, sim, status};
+use std::process::ExitCode;
+
+/// Live execution engine: buys SOL when memecoin volume falls, guards it, takes profit twice, gets out at the stop.
+#[derive(Debug, Parser)]
+#[command(name = "sol_volume_bot", version, args_conflicts_with_subcommands = true)]
+#[command(after_help = "Example: sol_volume_bot demo --for 90s\n\
+    Without a verb: `run`.\n\
+    Exit codes: 0 done; 1 failed while running; 2 bad usage or config; 3 credentials refused; \
+    4 venue unreachable at start; 5 verification found a difference")]
+struct Cli {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    #[command(flatten)]
+    run: run::RunArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Trade, on paper or live (the default verb)
+    Run(run::RunArgs),
+    /// The whole engine against built-in venues: no keys, no network
+    Demo(demo::DemoArgs),
+    /// The built-in venues alone, for clients of any kind
+    Sim(sim::SimOptions),
+    /// Look at config, `.env`, host and venue without trading
+    Check(check::CheckArgs),
+    /// Turn recorded raw frames into events
+    Decode(decode::DecodeArgs),
+    /// What a running engine does
+    Status(status::StatusArgs),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.verb.unwrap_or(Verb::Run(cli.run)) {
+        Verb::Run(args) => run::run(&args),
+        Verb::Demo(args) => demo::run(&args),
+        Verb::Sim(args) => sim::run(&args),
+        Verb::Check(args) => check::run(&args),
+        Verb::Decode(args) => decode::run(&args),
+        Verb::Status(args) => status::run(&args),
+    }
+}

@@ -1,7 +1,52 @@
 //! The verbs, one file each.
 //!
-//! Thread: main.  Invariants: exit codes as in the contract: 0 done, 1 failed while running, 2 bad usage or config,
-//! 3 credentials refused, 4 venue unreachable at start, 5 verification found a difference.
+//! Thread: main.  Invariants: exit codes as in the contract; an error says what, where and how to mend it, on stderr.
 
+pub mod check;
 pub mod decode;
+pub mod demo;
+mod house;
+mod logger;
+mod paper;
+pub mod run;
 pub mod sim;
+pub mod status;
+mod venue_facts;
+
+use std::fmt::Display;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Exit codes of every verb.
+pub mod exit {
+    /// Failed while running.
+    pub const FAILED: u8 = 1;
+    /// Bad usage or configuration.
+    pub const BAD_CONFIG: u8 = 2;
+    /// The venue refused our key.
+    pub const CREDENTIALS: u8 = 3;
+    /// The venue did not answer at start.
+    pub const UNREACHABLE: u8 = 4;
+    /// A verification found a difference.
+    pub const DIFFERENCE: u8 = 5;
+}
+
+/// Why a verb ended, and with which code.
+#[derive(Debug)]
+pub struct Failure {
+    code: u8,
+    text: String,
+}
+
+impl Failure {
+    /// A failure with its exit code and its text.
+    pub fn new(code: u8, why: &dyn Display) -> Failure {
+        Failure { code, text: why.to_string() }
+    }
+    /// Says it on stderr and gives the exit code.
+    pub fn report(&self, verb: &str) -> ExitCode {
+        // stderr may be closed; the exit code still tells
+        drop(writeln!(std::io::stderr(), "sol_volume_bot {verb}: {}", self.text));
+        ExitCode::from(self.code)
+    }
+}

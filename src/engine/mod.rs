@@ -56,6 +56,8 @@ pub struct Setup {
     pub definition: VolumeDefinition,
     /// Candles in the RSI.
     pub rsi_period: u32,
+    /// Length of a candle, seconds.
+    pub candle_s: u32,
     /// Number of this run, durable before it starts: the head of every order id.
     pub epoch: u32,
     /// Number that the next round trip gets, from 1, over all runs.
@@ -168,17 +170,17 @@ pub struct Engine {
     timers: Timers,
 }
 
-/// Candles are five minutes long.
-const CANDLE_S: u32 = 300;
-
 impl Engine {
     /// An engine that has seen nothing yet. Takes all its memory here.
     pub fn new(setup: Setup) -> Engine {
         assert!(setup.epoch > 0, "the epoch is durable before the engine is made, and counts from 1");
         assert!(setup.instrument.tick.0 > 0, "a price grid is positive");
         assert!(setup.instrument.lot.0 > 0, "a size grid is positive");
-        let mut signal =
-            Signal::new(SignalSetup { definition: setup.definition, rsi_period: setup.rsi_period, candle_s: CANDLE_S });
+        let mut signal = Signal::new(SignalSetup {
+            definition: setup.definition,
+            rsi_period: setup.rsi_period,
+            candle_s: setup.candle_s,
+        });
         if let Some(at) = setup.last_entry {
             signal.on_acted(at);
         }

@@ -91,6 +91,18 @@ impl Ledger {
         self.rows(sql, params![source.name(), since.0], |row| Ok((time(row, 0)?, money(row, 1, Notional::parse)?)))
     }
 
+    /// When the newest entry order was made: one signal a day holds across restarts.
+    pub fn last_entry(&self) -> Result<Option<Time>, LedgerError> {
+        let newest: Option<i64> = self.one("SELECT MAX(created_ns) FROM orders WHERE purpose = 'ENTRY'")?;
+        Ok(newest.map(Time))
+    }
+
+    /// Our order behind a number of the venue, if the ledger knows it.
+    pub fn order_of_venue(&self, number: VenueOrderId) -> Result<Option<(ClientOrderId, Purpose)>, LedgerError> {
+        let sql = "SELECT client_order_id, purpose FROM orders WHERE venue_order_id = ?1";
+        Ok(self.rows(sql, params![number.0], |row| Ok((order_id(row, 0)?, named(row, 1)?)))?.pop())
+    }
+
     fn open_fills(&self, trade_no: u32) -> Result<Vec<(FillRow, Purpose)>, LedgerError> {
         self.rows(OPEN_FILLS, params![trade_no], fill)
     }

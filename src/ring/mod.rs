@@ -160,7 +160,7 @@ mod tests {
     fn no_item_and_no_wake_is_lost_between_two_threads() {
         const ITEMS: u64 = 50_000;
         let (rang_tx, rang_rx) = crossbeam_channel::bounded::<()>(1);
-        let bell = Arc::new(Doorbell::new(move || drop(rang_tx.try_send(()))));
+        let bell = Arc::new(Doorbell::new(move || _ = rang_tx.try_send(())));
         let (mut tx, mut rx) = ring(SPEC, Some(Arc::clone(&bell)));
         let writer = std::thread::spawn(move || {
             for item in 0..ITEMS {

@@ -4,6 +4,7 @@
 //! Thread: `exchange` and `market` are pure (any); `server` runs on one unpinned thread of its own.
 
 pub mod exchange;
+pub mod follow;
 pub mod market;
 pub mod scenario;
 pub mod server;

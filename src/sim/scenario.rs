@@ -256,6 +256,7 @@ pub struct TimedFault {
 }
 
 const DEMO: &str = include_str!("../../config/scenarios/demo.toml");
+const PAPER: &str = include_str!("../../config/scenarios/paper.toml");
 
 impl Scenario {
     /// Reads and checks a file. Errors: [`ScenarioError`], naming file, line and what is allowed.
@@ -279,6 +280,11 @@ impl Scenario {
     /// The demo's own scenario, built into the binary.
     pub fn demo() -> Result<Scenario, ScenarioError> {
         Scenario::parse("config/scenarios/demo.toml", DEMO)
+    }
+
+    /// The account of paper mode, built into the binary; its market is the live one.
+    pub fn paper() -> Result<Scenario, ScenarioError> {
+        Scenario::parse("config/scenarios/paper.toml", PAPER)
     }
 
     fn broken_rule(&self) -> Option<(&'static str, &'static str)> {

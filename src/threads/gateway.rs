@@ -89,14 +89,17 @@ impl Gateway {
         let Some(conn) = desk.conn else { return };
         let (report, backlog, journal) = (&mut desk.report, &mut desk.backlog, &mut desk.journal);
         let mut emit = |event: Event| deliver(report, backlog, event, now);
-        let mut note = |note: WireNote| drop(journal.push(note)); // a figure: dropped and counted by the gauge
+        let mut note = |note: WireNote| _ = journal.push(note); // a figure: dropped and counted by the gauge
         let link = &mut self.link;
         let mut out = |text: &[u8]| {
             if let Err(why) = link.send(Target::Conn(conn), text) {
                 log::warn!("a session request was not written: {why}");
             }
         };
-        desk.session.on_timer(now, &mut emit, &mut note, &mut out);
+        let verdict = desk.session.on_timer(now, &mut emit, &mut note, &mut out);
+        if verdict == FrameKind::Reset {
+            self.link.reset(now, &mut self.desk); // the venue does not answer on this connection any more
+        }
     }
 }
 
@@ -111,7 +114,7 @@ fn deliver(report: &mut Sender<EventItem>, backlog: &mut VecDeque<EventItem>, ev
 
 impl Desk {
     fn note(&mut self, note: WireNote) {
-        drop(self.journal.push(note)); // a figure: dropped and counted by the gauge
+        _ = self.journal.push(note); // a figure: dropped and counted by the gauge
     }
     /// Sends what waited; true if nothing waits any more and there is room for a turn of frames.
     fn has_room(&mut self) -> bool {
@@ -143,7 +146,7 @@ impl LinkHandler for Desk {
         let clock = self.clock;
         let (report, backlog, journal) = (&mut self.report, &mut self.backlog, &mut self.journal);
         let mut emit = |event: Event| deliver(report, backlog, event, clock.now());
-        let mut note = |note: WireNote| drop(journal.push(note)); // a figure: dropped and counted by the gauge
+        let mut note = |note: WireNote| _ = journal.push(note); // a figure: dropped and counted by the gauge
         let mut send = |text: &[u8]| {
             if let Err(why) = out.text(text) {
                 log::warn!("a session request was not written: {why}");
@@ -169,7 +172,7 @@ impl LinkHandler for Desk {
         self.conn = None;
         let (report, backlog, journal) = (&mut self.report, &mut self.backlog, &mut self.journal);
         let mut emit = |event: Event| deliver(report, backlog, event, now);
-        let mut note = |note: WireNote| drop(journal.push(note)); // a figure: dropped and counted by the gauge
+        let mut note = |note: WireNote| _ = journal.push(note); // a figure: dropped and counted by the gauge
         self.session.on_down(now, &mut emit, &mut note);
     }
 }

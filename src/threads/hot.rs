@@ -124,9 +124,9 @@ impl Hot {
     }
 
     fn journal(&mut self, event: &Event) {
-        drop(self.rings.journal.push(HotNote::Event(*event))); // a full ring is counted by its gauge, and halts below
+        _ = self.rings.journal.push(HotNote::Event(*event)); // a full ring is counted by its gauge, and halts below
         for command in self.out.iter() {
-            drop(self.rings.journal.push(HotNote::Command(*command)));
+            _ = self.rings.journal.push(HotNote::Command(*command));
         }
     }
 

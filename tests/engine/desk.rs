@@ -99,6 +99,7 @@ pub fn setup() -> Setup {
         params: params(),
         definition: VolumeDefinition::UtcDay,
         rsi_period: 14,
+        candle_s: 300,
         epoch: 7,
         next_trade_no: 1,
         consecutive_losses: 0,

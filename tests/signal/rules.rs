@@ -282,7 +282,7 @@ fn a_definition_acts_once_a_day_and_once_for_one_slump() {
 #[test]
 fn exit_comes_from_rsi_recovery_or_age_and_only_with_a_position() {
     let base = params();
-    let old = Some(NOON.plus(-HOUR_NS - 1));
+    let old = NOON.plus(-HOUR_NS - 1);
     for (params, reason) in [
         (Params { rsi_exit: Ratio(4_000_000_000), ..base }, Some(ExitReason::Signal)),
         (Params { rsi_exit: Ratio(4_000_000_001), ..base }, None),
@@ -293,9 +293,9 @@ fn exit_comes_from_rsi_recovery_or_age_and_only_with_a_position() {
         (base, None),
     ] {
         let signal = ready();
-        assert_eq!(signal.exit_due(NOON, &params, old.unwrap()), reason);
+        assert_eq!(signal.exit_due(NOON, &params, old), reason);
         let verdict = if reason.is_some() { Verdict::Exit } else { Verdict::NoOp };
-        assert_eq!(signal.decide(NOON, &params, false, old).verdict, verdict);
+        assert_eq!(signal.decide(NOON, &params, false, Some(old)).verdict, verdict);
         assert_eq!(signal.decide(NOON, &params, true, None).verdict, Verdict::Enter);
     }
 }

@@ -38,7 +38,7 @@ impl World {
         let mut settings = ExchangeSettings::solusdt(START);
         (settings.orders_per_10s, settings.orders_per_day) = (1_000, 100_000);
         (settings.fee_maker, settings.fee_taker) = (Ratio(RATIO_SCALE / 1_333), Ratio(RATIO_SCALE / 999));
-        if seed % 3 == 0 {
+        if seed.is_multiple_of(3) {
             let bound = |percent: i64| Ratio(RATIO_SCALE / 1_000 * percent);
             settings.symbols[0].price_range = Some(PriceRange { up: bound(1_002), down: bound(998) });
         }

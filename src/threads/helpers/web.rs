@@ -114,7 +114,8 @@ impl Poll {
     }
 }
 
-pub(super) fn in_words(error: &ureq::Error) -> FetchError {
+/// What went wrong, without the address, which may hold a key.
+pub fn in_words(error: &ureq::Error) -> FetchError {
     match error {
         ureq::Error::Timeout(_) => FetchError::Timeout,
         ureq::Error::BodyExceedsLimit(_) => FetchError::TooLong,

@@ -1,0 +1,272 @@
+//! Builds the house from validated values and keeps it standing until it is told to stop.
+//!
+//! Thread: main.  Invariants: nothing trades before the lock, the ledger, the ops port and the venue's facts are in
+//! hand; on the way down orders first, records last.
+
+mod parts;
+mod past;
+mod standing;
+
+pub use parts::{api_key, net, signer};
+pub use standing::House;
+
+use super::venue_facts::{Desk, VenueFacts};
+use super::{Failure, exit};
+use crate::config::{Config, Secrets};
+use crate::engine::Engine;
+use crate::ledger::{CsvFiles, Ledger, Market};
+use crate::ring::{EventItem, Sender};
+use crate::sys::clock::Clock;
+use crate::sys::cores;
+use crate::sys::files::{self, DirLock};
+use crate::sys::net::link::TOKENS_PER_LINK;
+use crate::sys::net::{Link, Net};
+use crate::telemetry::{Board, Latencies, Line, Lines, Metrics, Status};
+use crate::threads::cold::{Cold, ColdNames, ColdRings, ColdSinks, Story};
+use crate::threads::gateway::Gateway;
+use crate::threads::helpers::alerts::{AlertSettings, Alerts, Pace, Slack, Telegram};
+use crate::threads::helpers::http::{Ops, OpsSettings};
+use crate::threads::helpers::pollers::{PollerSettings, Pollers};
+use crate::threads::hot::{Hot, HotView};
+use crate::threads::ingest::{Ingest, IngestLinks};
+use crate::threads::runner::{Agent, Runner};
+use crate::topology::{self, Runners, Wiring};
+use crate::types::event::Control;
+use crate::types::{Event, StreamId};
+use crate::venue::binance_spot::market::MarketSettings;
+use crate::venue::binance_spot::trade::TradeSession;
+use crossbeam_channel::{Receiver as ChannelReceiver, Sender as ChannelSender, bounded};
+use std::io;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Name of the venue in ledger and metrics.
+const VENUE: &str = "binance_spot";
+/// Streams that entries stand on.
+const NEEDED: &[StreamId] =
+    &[StreamId::BinanceBbo, StreamId::BinanceCandle, StreamId::BinanceUser, StreamId::SolanaSlot];
+/// Log lines of other threads that may wait for the cold side.
+const LINES_MAX: usize = 1_024;
+/// Operator's words that may wait for the cold side.
+const WORDS_MAX: usize = 128;
+
+/// What a house is built from.
+pub struct Blueprint {
+    /// Validated values.
+    pub config: Config,
+    /// Secrets they name.
+    pub secrets: Secrets,
+    /// REST base of the venue that takes our orders: the config's own, or the built-in venue's in paper mode.
+    pub order_rest: String,
+    /// WebSocket API of the same venue.
+    pub order_ws_api: String,
+    /// Our clock.
+    pub clock: Clock,
+    /// Sockets' common ground.
+    pub net: Net,
+    /// Plain lines for people on stderr.
+    pub story: bool,
+}
+
+/// What is open before the agents are built.
+struct Ground {
+    lock: DirLock,
+    ledger: Ledger,
+    epoch: u32,
+    past: past::Past,
+    facts: VenueFacts,
+}
+
+/// Asks the venue, reads the ledger. Everything that can be refused at start is refused here.
+fn ground(blueprint: &Blueprint) -> Result<Ground, Failure> {
+    let config = &blueprint.config;
+    let dir = &config.storage.data_dir;
+    let lock = files::lock_dir(dir).map_err(|why| failed(&why))?;
+    let market = Market { venue: VENUE, symbol: config.symbols.spot };
+    let mut ledger = Ledger::open(dir, market).map_err(|why| failed(&why))?;
+    let signer = parts::signer(config, &blueprint.secrets)?;
+    let api_key = parts::api_key(&blueprint.secrets);
+    let ca_file = config.endpoints.ca_file.as_deref();
+    let mut desk = Desk::new(&blueprint.order_rest, &api_key, &signer, ca_file, blueprint.clock)?;
+    let (facts, past) = past::settle(&mut desk, &mut ledger, config.symbols.spot, blueprint.clock)?;
+    let epoch = ledger.next_epoch(blueprint.clock.now()).map_err(|why| failed(&why))?;
+    Ok(Ground { lock, ledger, epoch, past, facts })
+}
+
+/// What every room on the cold side and the main thread shares.
+struct Common {
+    metrics: Arc<Metrics>,
+    board: Arc<Board>,
+    words: ChannelSender<Control>,
+    operator: ChannelReceiver<Control>,
+    lines: ChannelSender<Line>,
+    lines_rx: ChannelReceiver<Line>,
+}
+
+impl Common {
+    fn new(config: &Config, clock: Clock) -> Result<Common, Failure> {
+        let mode = config.mode.name();
+        let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), mode).map_err(|why| failed(&why))?;
+        let status = Status::new(clock.now(), mode, config.symbols.spot.to_string(), 0);
+        let (words, operator) = bounded::<Control>(WORDS_MAX);
+        let (lines, lines_rx) = bounded::<Line>(LINES_MAX);
+        let (metrics, board) = (Arc::new(metrics), Arc::new(Board::new(status)));
+        Ok(Common { metrics, board, words, operator, lines, lines_rx })
+    }
+}
+
+/// Builds every part and starts every thread. Errors: what could not be had, with its exit code; nothing then runs.
+pub fn build(blueprint: Blueprint) -> Result<House, Failure> {
+    let (config, clock) = (&blueprint.config, blueprint.clock);
+    let common = Common::new(config, clock)?;
+    // The port first: an occupied one must stop the start before the venue hears of us.
+    let ops = open_ops(&blueprint, &common)?;
+    let ground = ground(&blueprint)?;
+    let pollers = parts::pollers(config, &ground.ledger, clock)?;
+    let alerts = Alerts::start(alert_settings(&blueprint), clock, &common.lines).map_err(|why| failed(&why))?;
+
+    let plan = topology::plan(&parts::thread_wishes(config), &cores::allowed());
+    let runners = Runners::open(&plan).map_err(|why| failed(&why))?;
+    let wiring = topology::wire(&plan, &runners);
+    let setup = parts::engine_setup(config, &ground.ledger, &ground.facts, &ground.past, ground.epoch, clock)?;
+    let mut status = Status::new(clock.now(), config.mode.name(), config.symbols.spot.to_string(), ground.epoch);
+    status.pauses = setup.paused.iter().collect();
+    status.consecutive_losses = setup.consecutive_losses;
+    let view = Arc::new(HotView::default());
+    let Wiring { market, journal_ingest, hot, command, report, journal_gateway, slow, control, cold, gauges } = wiring;
+
+    let (links, settings, order_link, session) = connections(&blueprint, &ground.facts, &runners)?;
+    let agents: [Box<dyn Agent>; 3] = [
+        Box::new(Ingest::new(links, settings, clock, market, journal_ingest)),
+        Box::new(Hot::new(Engine::new(setup), clock, hot, Arc::clone(&view))),
+        Box::new(Gateway::new(order_link, session, clock, (command, report, journal_gateway))),
+    ];
+    let (operator, lines) = (common.operator, common.lines_rx);
+    let topology::ColdRings { ingest, hot, gateway } = cold;
+    let rings = ColdRings { ingest, hot, gateway, control, operator, lines, gauges };
+    let told = (common.metrics, Arc::clone(&common.board));
+    let sinks = sinks(&blueprint, ground.ledger, told, alerts.as_ref());
+    let names = ColdNames { venue: VENUE, symbol: config.symbols.spot, needed: NEEDED };
+    let cold = Cold::new(rings, sinks, names, status);
+
+    let pollers = start_pollers(pollers, slow, clock)?;
+    let (stop_trading, stop_cold) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let cold = runners.cold.spawn(vec![Box::new(cold)], clock, Arc::clone(&stop_cold)).map_err(|why| failed(&why))?;
+    let mut trading = Vec::new();
+    for (runner, agents) in share(runners.trading, agents) {
+        trading.push(runner.spawn(agents, clock, Arc::clone(&stop_trading)).map_err(|why| failed(&why))?);
+    }
+    let (words, lines, board, lock) = (common.words, common.lines, common.board, ground.lock);
+    let (config, epoch) = (blueprint.config, ground.epoch);
+    Ok(House {
+        config,
+        epoch,
+        clock,
+        words,
+        lines,
+        board,
+        view,
+        ops,
+        alerts,
+        pollers,
+        trading,
+        cold,
+        stop_trading,
+        stop_cold,
+        lock,
+    })
+}
+
+fn failed(why: &dyn std::fmt::Display) -> Failure {
+    Failure::new(exit::FAILED, why)
+}
+
+fn open_ops(blueprint: &Blueprint, common: &Common) -> Result<Ops, Failure> {
+    let settings = OpsSettings { listen: blueprint.config.ops.listen, token: blueprint.secrets.ops_token.clone() };
+    let told = (Arc::clone(&common.metrics), Arc::clone(&common.board));
+    let (words, lines) = (common.words.clone(), common.lines.clone());
+    Ops::start(settings, blueprint.clock, told, words, lines).map_err(|why| failed(&why))
+}
+
+/// Everything that has a socket, known to the poller of the thread that reads it.
+fn connections(
+    blueprint: &Blueprint,
+    facts: &VenueFacts,
+    runners: &Runners,
+) -> Result<(IngestLinks, MarketSettings, Link, TradeSession), Failure> {
+    let (config, net) = (&blueprint.config, &blueprint.net);
+    let settings = parts::market_settings(config)?;
+    let mut links = parts::ingest_links(config, &settings, net)?;
+    let key = (parts::api_key(&blueprint.secrets), parts::signer(config, &blueprint.secrets)?);
+    let window_ms = config.exchange.recv_window_ms;
+    let (mut orders, session) = parts::order_desk(&blueprint.order_ws_api, net, facts, key, window_ms)?;
+    register(runners, &mut links, &mut orders).map_err(|why| failed(&why))?;
+    Ok((links, settings, orders, session))
+}
+
+fn sinks(
+    blueprint: &Blueprint,
+    ledger: Ledger,
+    (metrics, board): (Arc<Metrics>, Arc<Board>),
+    alerts: Option<&Alerts>,
+) -> ColdSinks {
+    let (config, now) = (&blueprint.config, blueprint.clock.now());
+    let dir = &config.storage.data_dir;
+    let mut csv = CsvFiles::new(dir, config.storage.csv_every_ns, now);
+    if let Err(why) = csv.catch_up(&ledger, now) {
+        log::warn!("the CSV files of earlier hours could not be written: {why}");
+    }
+    ColdSinks {
+        csv,
+        latencies: Latencies::new(dir, now),
+        ledger,
+        lines: Lines::new(Box::new(io::stdout())),
+        metrics,
+        board,
+        alerts: alerts.map(Alerts::queue),
+        alerts_on: config.alerts.on,
+        story: blueprint.story.then(|| Story::new(Box::new(io::stderr()))),
+    }
+}
+
+/// Three agents over three threads, or all on one.
+fn share(runners: Vec<Runner>, agents: [Box<dyn Agent>; 3]) -> Vec<(Runner, Vec<Box<dyn Agent>>)> {
+    let apart = runners.len() == agents.len();
+    let mut agents = agents.into_iter();
+    runners
+        .into_iter()
+        .map(|runner| {
+            let count = if apart { 1 } else { usize::MAX };
+            (runner, agents.by_ref().take(count).collect())
+        })
+        .collect()
+}
+
+/// Sockets wake the thread that reads them.
+fn register(runners: &Runners, links: &mut IngestLinks, orders: &mut Link) -> io::Result<()> {
+    let ingest = runners.of(0).poller().registry()?;
+    links.market.register(&ingest, 0)?;
+    links.slots.register(&ingest, TOKENS_PER_LINK)?;
+    links.rest.register(&ingest, 2 * TOKENS_PER_LINK)?;
+    orders.register(&runners.of(2).poller().registry()?, 3 * TOKENS_PER_LINK)
+}
+
+fn start_pollers(settings: PollerSettings, slow: Sender<EventItem>, clock: Clock) -> Result<Pollers, Failure> {
+    let slow = Arc::new(Mutex::new(slow)); // one ring, two helper threads: the lock is held for one push
+    let emit = move |event: Event| {
+        let item = EventItem { event, decoded: clock.now() };
+        if slow.lock().unwrap_or_else(PoisonError::into_inner).push(item).is_err() {
+            log::warn!("a volume sample found the ring full and was dropped; the next poll brings another");
+        }
+    };
+    let note = |note| log::info!("volume source: {note}");
+    Pollers::start(settings, clock, emit, note).map_err(|why| Failure::new(exit::BAD_CONFIG, &why))
+}
+
+fn alert_settings(blueprint: &Blueprint) -> AlertSettings {
+    let (secrets, ends) = (&blueprint.secrets, &blueprint.config.endpoints);
+    let telegram = secrets.telegram_token.clone().zip(secrets.telegram_chat.clone());
+    let telegram = telegram.map(|(token, chat)| Telegram { base: ends.telegram.clone(), token, chat });
+    let slack = secrets.slack_webhook.clone().map(|webhook| Slack { webhook, base: ends.slack.clone() });
+    AlertSettings { telegram, slack, ca_file: ends.ca_file.clone(), pace: Pace::default() }
+}

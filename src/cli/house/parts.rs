@@ -1,0 +1,208 @@
+//! The parts of the house, each from validated values: sockets, sessions, the engine, the pollers.
+//!
+//! Thread: main, before the agents run.  Invariants: a part that cannot be built says which key would mend it.
+
+use super::past::Past;
+use crate::cli::venue_facts::VenueFacts;
+use crate::cli::{Failure, exit};
+use crate::config::{Config, KeyType, Layout as LayoutWish, Secrets};
+use crate::engine::{OpenPosition, PauseSet, Setup};
+use crate::ledger::Ledger;
+use crate::sys::clock::Clock;
+use crate::sys::net::{ConnectBudget, Endpoint, HttpClient, Link, LinkConfig, Net, Resolver, TlsContext};
+use crate::threads::helpers::pollers::{LlamaSettings, PollerSettings, PumpSettings};
+use crate::threads::ingest::IngestLinks;
+use crate::topology::{Layout, ThreadWishes};
+use crate::types::record::PauseReason;
+use crate::types::time::{NANOS_PER_DAY, NANOS_PER_SEC};
+use crate::types::{Notional, Qty, StreamId};
+use crate::venue::binance_spot::candles::Interval;
+use crate::venue::binance_spot::market::{MarketSession, MarketSettings, StaleAfter};
+use crate::venue::binance_spot::sign::Signer;
+use crate::venue::binance_spot::trade::{TradeSession, TradeSettings};
+use crate::venue::{defillama, pumpfun};
+use secrecy::ExposeSecret;
+
+/// Closed candles fetched before the first one of the stream: what an RSI(14) needs to forget its start.
+const CANDLES_SEED: u16 = 500;
+/// How long a new market connection may take to its first data.
+const FIRST_DATA_NS: i64 = 10 * NANOS_PER_SEC;
+/// A request without an answer for this long has an unknown outcome.
+const REQUEST_TIMEOUT_NS: i64 = 3 * NANOS_PER_SEC;
+/// How late a question may reach the matching engine, ms.
+const RECV_WINDOW_QUERIES_MS: u32 = 5_000;
+/// Largest depth snapshot or candle reply.
+const REST_BODY_BYTES_MAX: usize = 4 << 20;
+/// How far back pump.fun's readings are kept: two windows and an hour.
+const PUMP_MEMORY_NS: i64 = 49 * 3_600 * NANOS_PER_SEC;
+
+/// The signer of the venue's key. Errors: no key, or one that is not what `binance_key_type` says.
+pub fn signer(config: &Config, secrets: &Secrets) -> Result<Signer, Failure> {
+    let secret = secrets.binance_secret.as_ref().map(|secret| secret.expose_secret().to_owned());
+    let Some(secret) = secret else {
+        return Err(Failure::new(exit::BAD_CONFIG, &"exchange.binance_sec: no secret under that name in .env"));
+    };
+    let made = match config.exchange.binance_key_type {
+        KeyType::Hmac => Signer::hmac(secret),
+        KeyType::Ed25519 => Signer::ed25519(secret),
+    };
+    made.map_err(|why| Failure::new(exit::BAD_CONFIG, &format!("exchange.binance_sec: {why}")))
+}
+
+/// The venue's name of our key.
+pub fn api_key(secrets: &Secrets) -> String {
+    secrets.binance_key.as_ref().map(|key| key.expose_secret().to_owned()).unwrap_or_default()
+}
+
+/// Sockets' common ground. Errors: a `ca_file` that cannot be used, a kernel without threads.
+pub fn net(config: &Config, clock: Clock) -> Result<Net, Failure> {
+    let tls = TlsContext::new(config.endpoints.ca_file.as_deref())
+        .map_err(|why| Failure::new(exit::BAD_CONFIG, &format!("endpoints.ca_file: {why}")))?;
+    let resolver = Resolver::start().map_err(|why| Failure::new(exit::FAILED, &why))?;
+    Ok(Net { clock, tls, resolver, budget: ConnectBudget::binance().into() })
+}
+
+/// An endpoint of the config.
+pub fn endpoint(key: &str, url: &str) -> Result<Endpoint, Failure> {
+    Endpoint::parse(url).map_err(|why| Failure::new(exit::BAD_CONFIG, &format!("endpoints.{key}: {why}")))
+}
+
+/// What the market session follows.
+pub fn market_settings(config: &Config) -> Result<MarketSettings, Failure> {
+    let candle = Interval::parse(config.candle.name)
+        .ok_or_else(|| Failure::new(exit::BAD_CONFIG, &"thresholds.candle: the venue has no such candle"))?;
+    let stale = &config.feeds.stale_after;
+    let stale_after = StaleAfter {
+        bbo_ns: stale.of(StreamId::BinanceBbo),
+        depth_ns: stale.of(StreamId::BinanceDepth),
+        trade_ns: stale.of(StreamId::BinanceTrade),
+        candle_ns: stale.of(StreamId::BinanceCandle),
+    };
+    let symbol = config.symbols.spot;
+    Ok(MarketSettings { symbol, candle, candles_seed: CANDLES_SEED, stale_after, first_data_ns: FIRST_DATA_NS })
+}
+
+/// The market's connections, not yet open. Streams and slots count against budgets of their own.
+pub fn ingest_links(config: &Config, settings: &MarketSettings, net: &Net) -> Result<IngestLinks, Failure> {
+    let ends = &config.endpoints;
+    let path = MarketSession::new(*settings).path();
+    let streams = endpoint("binance_stream", &ends.binance_stream)?.join(&path);
+    let mut slots = LinkConfig::new(endpoint("solana_ws", &ends.solana_ws)?);
+    slots.silence_timeout_ns = 30 * NANOS_PER_SEC; // a slot comes several times a second: this is a dead link
+    let rest = endpoint("binance_rest", &ends.binance_rest)?;
+    Ok(IngestLinks {
+        market: Link::new(LinkConfig::new(streams), net.with_budget(ConnectBudget::binance())),
+        slots: Link::new(slots, net.with_budget(ConnectBudget::binance())),
+        rest: HttpClient::new(rest, net.clone(), REST_BODY_BYTES_MAX),
+    })
+}
+
+/// The order connection, not yet open, and its session.
+pub fn order_desk(
+    ws_api: &str,
+    net: &Net,
+    facts: &VenueFacts,
+    (api_key, signer): (String, Signer),
+    recv_window_ms: u32,
+) -> Result<(Link, TradeSession), Failure> {
+    let link =
+        Link::new(LinkConfig::new(endpoint("binance_ws_api", ws_api)?), net.with_budget(ConnectBudget::binance()));
+    let mut session = TradeSession::new(TradeSettings {
+        instrument: facts.instrument,
+        api_key,
+        signer,
+        recv_window_orders_ms: recv_window_ms,
+        recv_window_queries_ms: RECV_WINDOW_QUERIES_MS,
+        request_timeout_ns: REQUEST_TIMEOUT_NS,
+        order_notional_max: Notional::ZERO,
+        limits: facts.limits.clone(),
+    });
+    session.set_clock_offset(facts.clock.offset_ns);
+    Ok((link, session))
+}
+
+/// Where the engine starts from.
+pub fn engine_setup(
+    config: &Config,
+    ledger: &Ledger,
+    facts: &VenueFacts,
+    past: &Past,
+    epoch: u32,
+    clock: Clock,
+) -> Result<Setup, Failure> {
+    let now = clock.now();
+    let first_of_day = ledger.first_equity_since(now.day_start());
+    let day_equity = first_of_day.map_err(|why| Failure::new(exit::FAILED, &why))?;
+    let paused: PauseSet = past
+        .memory
+        .pauses
+        .iter()
+        .copied()
+        .filter(|reason| *reason != PauseReason::DailyLoss || day_equity.is_some())
+        .collect();
+    let position = match &past.memory.open_trade {
+        None => None,
+        Some(trade) => {
+            let held = OpenPosition::of_fills(trade.trade_no, (Qty::ZERO, Notional::ZERO), &past.fills);
+            let odd =
+                format!("the fills of round trip {} sell more than they bought: look at engine.db", trade.trade_no);
+            Some(held.ok_or_else(|| Failure::new(exit::FAILED, &odd))?)
+        }
+    };
+    let last_entry = ledger.last_entry().map_err(|why| Failure::new(exit::FAILED, &why))?;
+    Ok(Setup {
+        instrument: facts.instrument,
+        params: config.params,
+        definition: config.feeds.volume_source,
+        rsi_period: config.rsi_period,
+        candle_s: config.candle.seconds,
+        epoch,
+        next_trade_no: past.memory.next_trade_no,
+        consecutive_losses: past.memory.consecutive_losses,
+        paused,
+        cash: facts.cash,
+        base: facts.base,
+        position,
+        trades_known_to: past.trades_known_to,
+        day_equity,
+        last_entry,
+        now,
+    })
+}
+
+/// The slow volume feeds.
+pub fn pollers(config: &Config, ledger: &Ledger, clock: Clock) -> Result<PollerSettings, Failure> {
+    let (ends, feeds) = (&config.endpoints, &config.feeds);
+    let since = clock.now().plus(-PUMP_MEMORY_NS);
+    let kept = ledger.volumes_since(StreamId::PumpFun, since).map_err(|why| Failure::new(exit::FAILED, &why))?;
+    let readings = kept.into_iter().map(|(at, usd)| pumpfun::Reading { at, usd }).collect();
+    let pumpfun = ends.pumpfun.as_ref().map(|url| PumpSettings {
+        url: url.clone(),
+        pointer: feeds.pumpfun_pointer.clone(),
+        poll_ns: feeds.pumpfun_poll_ns,
+        stale_ns: feeds.stale_after.of(StreamId::PumpFun).min(NANOS_PER_DAY),
+        readings,
+    });
+    let defillama = Some(LlamaSettings {
+        base_url: ends.defillama.clone(),
+        poll_ns: feeds.defillama_poll_ns,
+        reader: defillama::Settings { slugs: feeds.defillama_slugs.clone(), settle_ns: feeds.defillama_settle_ns },
+    });
+    Ok(PollerSettings { defillama, pumpfun, ca_file: ends.ca_file.clone() })
+}
+
+/// What the trader said of threads.
+pub fn thread_wishes(config: &Config) -> ThreadWishes {
+    let threads = &config.threads;
+    let layout = match threads.layout {
+        LayoutWish::Auto => None,
+        LayoutWish::Four => Some(Layout::Four),
+        LayoutWish::Fused => Some(Layout::Fused),
+    };
+    ThreadWishes {
+        layout,
+        cores: threads.cores.clone(),
+        spin: threads.spin,
+        spin_ns: i64::from(threads.spin_us) * 1_000,
+    }
+}

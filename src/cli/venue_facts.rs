@@ -1,0 +1,166 @@
+//! What the venue says before anything trades: its clock, the symbol's rules, our fees, balances, orders and trades.
+//!
+//! Thread: main, before the agents exist; may block.  Invariants: nothing is assumed that can be asked; a venue that
+//! does not answer, or refuses the key, ends the start with its own exit code.
+
+use super::{Failure, exit};
+use crate::sys::clock::Clock;
+use crate::threads::helpers::web;
+use crate::types::event::{Balance, ClockOffset};
+use crate::types::instrument::Symbol;
+use crate::types::{ClientOrderId, Instrument, Notional, Qty};
+use crate::venue::binance_spot::answer::FillAnswer;
+use crate::venue::binance_spot::budget::RateLimit;
+use crate::venue::binance_spot::info::{self, SymbolStatus};
+use crate::venue::binance_spot::rest::{self, OpenOrder, RestError, SignedTargets};
+use crate::venue::binance_spot::sign::Signer;
+use std::path::Path;
+
+/// Round trips that measure the clock; the shortest counts.
+const CLOCK_ROUNDS: usize = 9;
+/// How late a start-up query may arrive, ms.
+const RECV_WINDOW_MS: u32 = 5_000;
+/// Venue codes that mean "not with this key": bad key format, refused key, bad signature, not authorised.
+const KEY_CODES: [i32; 4] = [-2014, -2015, -1022, -1002];
+
+/// The venue's truth at start.
+#[derive(Clone, Debug)]
+pub struct VenueFacts {
+    /// Rules of the symbol, fees included.
+    pub instrument: Instrument,
+    /// Budgets of requests and orders.
+    pub limits: Vec<RateLimit>,
+    /// Its clock against ours.
+    pub clock: ClockOffset,
+    /// Quote currency, free and locked.
+    pub cash: Notional,
+    /// Base currency, free and locked.
+    pub base: Qty,
+    /// Orders that live there now.
+    pub open_orders: Vec<OpenOrder>,
+}
+
+/// Whom to ask, and with which key.
+pub struct Desk<'a> {
+    agent: ureq::Agent,
+    base_url: &'a str,
+    api_key: &'a str,
+    signer: &'a Signer,
+    clock: Clock,
+    offset_ns: i64,
+}
+
+impl<'a> Desk<'a> {
+    /// Asks nothing yet. Errors: a `ca_file` that cannot be used.
+    pub fn new(
+        base_url: &'a str,
+        api_key: &'a str,
+        signer: &'a Signer,
+        ca_file: Option<&Path>,
+        clock: Clock,
+    ) -> Result<Desk<'a>, Failure> {
+        let agent = web::agent(ca_file).map_err(|why| Failure::new(exit::BAD_CONFIG, &why))?;
+        Ok(Desk { agent, base_url, api_key, signer, clock, offset_ns: 0 })
+    }
+
+    /// Everything a start needs, in the order that costs least if something is wrong.
+    pub fn ask_all(&mut self, symbol: Symbol) -> Result<VenueFacts, Failure> {
+        let clock = self.measure_clock()?;
+        let info = self.get(&rest::exchange_info_target(symbol), |body| info::exchange_info(body, symbol))?;
+        if info.status != SymbolStatus::Trading {
+            log::warn!("{symbol} does not trade now ({:?}); entries will be refused by the venue", info.status);
+        }
+        let fees = self.get(&self.signed().commission(symbol), rest::commission)?;
+        let instrument = Instrument { fee_maker: fees.maker, fee_taker: fees.taker, ..info.instrument };
+        let account = self.get(&self.signed().account(), |body| rest::account(body, &instrument))?;
+        if !account.can_trade {
+            return Err(Failure::new(exit::CREDENTIALS, &"the account may not trade (`canTrade` is false)"));
+        }
+        let open_orders = self.get(&self.signed().open_orders(symbol), rest::open_orders)?;
+        let cash = match account.quote {
+            Balance::Quote { free, locked } => free.checked_add(locked),
+            Balance::Base { .. } => None,
+        };
+        let base = match account.base {
+            Balance::Base { free, locked } => free.checked_add(locked),
+            Balance::Quote { .. } => None,
+        };
+        let (Some(cash), Some(base)) = (cash, base) else {
+            return Err(Failure::new(exit::FAILED, &"the account's balances do not fit our numbers"));
+        };
+        Ok(VenueFacts { instrument, limits: info.limits, clock, cash, base, open_orders })
+    }
+
+    /// Trades of the symbol from number `from` on, oldest first.
+    pub fn trades_from(&self, instrument: &Instrument, from: i64) -> Result<Vec<FillAnswer>, Failure> {
+        let target = self.signed().my_trades(instrument.symbol, Some(from));
+        self.get(&target, |body| rest::my_trades(body, instrument))
+    }
+
+    /// Cancels these orders (a leg takes its whole list with it); one that is gone already is fine.
+    pub fn cancel(&self, symbol: Symbol, orders: &[ClientOrderId]) -> Result<(), Failure> {
+        for id in orders {
+            let url = format!("{}{}", self.base_url, self.signed().order(symbol, *id));
+            let request = self.agent.delete(&url).header(rest::API_KEY_HEADER, self.api_key);
+            let body = self.body_of(request.call(), "DELETE /api/v3/order")?;
+            match rest::venue_error(&body) {
+                None | Some(RestError::Venue { code: -2011, .. }) => {}
+                Some(why) => return Err(self.refused(&why)),
+            }
+        }
+        Ok(())
+    }
+
+    fn measure_clock(&mut self) -> Result<ClockOffset, Failure> {
+        let mut best = ClockOffset { offset_ns: 0, round_trip_ns: i64::MAX };
+        for _ in 0..CLOCK_ROUNDS {
+            let sent = self.clock.now();
+            let venue = self.get(rest::time_target(), rest::time)?;
+            let round_trip_ns = self.clock.now().since(sent);
+            if round_trip_ns < best.round_trip_ns {
+                best = ClockOffset { offset_ns: venue.since(sent.plus(round_trip_ns / 2)), round_trip_ns };
+            }
+        }
+        self.offset_ns = best.offset_ns;
+        Ok(best)
+    }
+
+    fn signed(&self) -> SignedTargets<'_> {
+        let timestamp = self.clock.now().plus(self.offset_ns).millis();
+        SignedTargets { signer: self.signer, recv_window_ms: RECV_WINDOW_MS, timestamp }
+    }
+
+    fn get<T>(&self, target: &str, read: impl FnOnce(&[u8]) -> Result<T, RestError>) -> Result<T, Failure> {
+        let request = self.agent.get(format!("{}{target}", self.base_url)).header(rest::API_KEY_HEADER, self.api_key);
+        let path = target.split('?').next().unwrap_or(target); // the query holds a signature
+        let body = self.body_of(request.call(), path)?;
+        read(&body).map_err(|why| self.refused(&why))
+    }
+
+    fn body_of(
+        &self,
+        answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+        what: &str,
+    ) -> Result<Vec<u8>, Failure> {
+        let unreachable = |why: web::FetchError| {
+            Failure::new(exit::UNREACHABLE, &format!("{}{what}: {why}; check endpoints.binance_rest", self.base_url))
+        };
+        let mut response = answer.map_err(|error| unreachable(web::in_words(&error)))?;
+        let status = response.status().as_u16();
+        let body = response.body_mut().with_config().limit(web::BODY_BYTES_MAX).read_to_vec();
+        let body = body.map_err(|error| unreachable(web::in_words(&error)))?;
+        if status >= 400 && rest::venue_error(&body).is_none() {
+            return Err(unreachable(web::FetchError::Status { status, retry_after_s: None }));
+        }
+        Ok(body)
+    }
+
+    fn refused(&self, why: &RestError) -> Failure {
+        let code = match why {
+            RestError::Venue { code, .. } if KEY_CODES.contains(code) => exit::CREDENTIALS,
+            RestError::Venue { .. } => exit::UNREACHABLE,
+            _ => exit::FAILED,
+        };
+        Failure::new(code, why)
+    }
+}
