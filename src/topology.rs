@@ -71,10 +71,12 @@ pub struct Plan {
     pub cold: RunnerSpec,
 }
 
-/// Chooses layout and cores. `allowed` = cores this process may run on, ascending.
-pub fn plan(wishes: &ThreadWishes, allowed: &[usize]) -> Plan {
+/// Chooses layout and cores. `allowed` = cores this process may run on, ascending; `usable` = how many cores' worth of
+/// time it gets, less than that under a quota.
+pub fn plan(wishes: &ThreadWishes, allowed: &[usize], usable: usize) -> Plan {
     let cores = if wishes.cores.is_empty() { allowed } else { &wishes.cores };
-    let layout = wishes.layout.unwrap_or(if cores.len() >= 4 { Layout::Four } else { Layout::Fused });
+    let enough = cores.len().min(usable) >= 4;
+    let layout = wishes.layout.unwrap_or(if enough { Layout::Four } else { Layout::Fused });
     let parked = |sleep_ns_max| IdleStrategy::Park { spin_ns: wishes.spin_ns, sleep_ns_max };
     let idle = if wishes.spin { IdleStrategy::Spin } else { parked(TRADING_SLEEP_NS_MAX) };
     // Core 0 takes most interrupts, so without a wish the threads are laid from the last core down.
@@ -196,16 +198,21 @@ mod tests {
 
     #[test]
     fn few_cores_are_fused_and_four_get_a_thread_each() {
-        let two = plan(&wishes(&[]), &[0, 1]);
+        let two = plan(&wishes(&[]), &[0, 1], 2);
         assert_eq!((two.layout, two.trading[0].core, two.cold.core), (Layout::Fused, Some(1), Some(0)));
-        let four = plan(&wishes(&[2, 3, 4, 5]), &[0, 1, 2, 3, 4, 5]);
+        let four = plan(&wishes(&[2, 3, 4, 5]), &[0, 1, 2, 3, 4, 5], 6);
         let cores: Vec<Option<usize>> = four.trading.iter().map(|runner| runner.core).collect();
         assert_eq!((four.layout, cores, four.cold.core), (Layout::Four, vec![Some(2), Some(3), Some(4)], Some(5)));
     }
 
     #[test]
+    fn a_quota_of_two_cores_is_fused_however_many_are_allowed() {
+        assert_eq!(plan(&wishes(&[]), &[0, 1, 2, 3], 2).layout, Layout::Fused);
+    }
+
+    #[test]
     fn a_single_core_is_shared_without_pinning() {
-        let one = plan(&wishes(&[]), &[0]);
+        let one = plan(&wishes(&[]), &[0], 1);
         assert_eq!((one.layout, one.trading[0].core, one.cold.core), (Layout::Fused, None, None));
     }
 }

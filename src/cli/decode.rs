@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+use super::exit;
 use crate::types::Side;
 use crate::types::event::Bbo;
 use crate::venue::binance_spot::decode::{FRAME_BYTES_MAX, Frame, Level, Levels, Market};
@@ -18,8 +19,6 @@ use crate::venue::binance_spot::sync::Step;
 
 /// Bytes a line may have: a frame, a receive time before it, the line end.
 const LINE_BYTES_MAX: usize = FRAME_BYTES_MAX + 64;
-/// Exit code: some frame could not be decoded.
-const EXIT_DIFFERENCE: u8 = 5;
 
 /// Whose frames they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -70,7 +69,7 @@ pub fn run(args: &DecodeArgs) -> ExitCode {
         Ok(tally) if tally.bad == 0 => ExitCode::SUCCESS,
         Ok(tally) => {
             eprintln!("decode: {} of {} frames could not be decoded", tally.bad, tally.lines);
-            ExitCode::from(EXIT_DIFFERENCE)
+            ExitCode::from(exit::DIFFERENCE)
         }
         Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS, // the reader had enough
         Err(error) => {

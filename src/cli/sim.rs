@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use super::{Failure, exit};
 use crate::sim::scenario::Scenario;
 use crate::sim::server::{Server, ServerSettings};
 use crate::sys::clock::Clock;
@@ -15,8 +16,6 @@ use crate::sys::signals::Signals;
 
 /// How often the wait looks at the signals.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-const FAILED: u8 = 1;
-const BAD_USAGE: u8 = 2;
 
 /// Options of the verb.
 #[derive(Clone, Debug, clap::Args)]
@@ -38,33 +37,27 @@ pub fn run(options: &SimOptions) -> ExitCode {
     };
     let scenario = match scenario {
         Ok(scenario) => scenario,
-        Err(error) => return fail(BAD_USAGE, &error),
+        Err(error) => return Failure::new(exit::BAD_CONFIG, &error).report("sim"),
     };
     let signals = match Signals::install() {
         Ok(signals) => signals,
-        Err(error) => return fail(FAILED, &error),
+        Err(error) => return Failure::new(exit::FAILED, &error).report("sim"),
     };
     let settings = ServerSettings { listen: options.listen, scenario, tls: None, clock: Clock::start() };
     let handle = match Server::start(settings) {
         Ok(handle) => handle,
-        Err(error) => return fail(FAILED, &error),
+        Err(error) => return Failure::new(exit::FAILED, &error).report("sim"),
     };
     let ready = serde_json::json!({
         "addr": handle.addr().to_string(), "http": handle.http_url(""), "ws": handle.ws_url(""),
     });
     let mut stdout = std::io::stdout();
     if let Err(error) = writeln!(stdout, "{ready}").and_then(|()| stdout.flush()) {
-        return fail(FAILED, &error);
+        return Failure::new(exit::FAILED, &error).report("sim");
     }
     while !signals.stop_asked() {
         handle.wait_for(LOOK_EVERY, |_| signals.stop_asked());
     }
     handle.stop();
     ExitCode::SUCCESS
-}
-
-fn fail(code: u8, error: &dyn std::fmt::Display) -> ExitCode {
-    // stderr may be closed; the exit code still tells
-    let _ = writeln!(std::io::stderr(), "sol_volume_bot sim: {error}");
-    ExitCode::from(code)
 }

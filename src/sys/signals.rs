@@ -35,22 +35,12 @@ impl Signals {
         self.stop.load(Ordering::Relaxed) // one word, nothing else is published with it
     }
 
-    /// Asks for a stop from inside the process.
-    pub fn ask_stop(&self) {
-        self.stop.store(true, Ordering::Relaxed);
-    }
-
     /// Reloads asked for so far; several in a row before a look count as one.
     pub fn reloads(&self) -> usize {
         if self.hangup.swap(false, Ordering::Relaxed) {
             return self.reloads.fetch_add(1, Ordering::Relaxed) + 1;
         }
         self.reloads.load(Ordering::Relaxed)
-    }
-
-    /// The flag itself, for a loop that is given one word to watch.
-    pub fn stop_flag(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.stop)
     }
 }
 

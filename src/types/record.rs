@@ -503,15 +503,6 @@ pub enum WireNote {
         /// Which.
         stream: StreamId,
     },
-    /// Application frames were decoded, counted since the last note.
-    Frames {
-        /// Of which stream.
-        stream: StreamId,
-        /// How many.
-        count: u32,
-        /// When the newest came.
-        last: Time,
-    },
     /// A frame could not be decoded.
     BadFrame {
         /// Of which stream.

@@ -125,7 +125,7 @@ pub fn build(blueprint: Blueprint) -> Result<House, Failure> {
     let pollers = parts::pollers(config, &ground.ledger, clock)?;
     let alerts = Alerts::start(alert_settings(&blueprint), clock, &common.lines).map_err(|why| failed(&why))?;
 
-    let plan = topology::plan(&parts::thread_wishes(config), &cores::allowed());
+    let plan = topology::plan(&parts::thread_wishes(config), &cores::allowed(), cores::usable_count());
     let runners = Runners::open(&plan).map_err(|why| failed(&why))?;
     let wiring = topology::wire(&plan, &runners);
     let setup = parts::engine_setup(config, &ground.ledger, &ground.facts, &ground.past, ground.epoch, clock)?;

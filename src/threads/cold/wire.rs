@@ -16,7 +16,6 @@ impl Cold {
         match note {
             WireNote::Stream { stream, state, at } => self.on_stream(*stream, *state, *at),
             WireNote::Reconnected { stream } => self.sinks.metrics.reconnects.with_label_values(&[stream.name()]).inc(),
-            WireNote::Frames { stream, last, .. } => self.heard(*stream, *last),
             WireNote::BadFrame { stream, at_byte } => self.on_bad_frame(*stream, *at_byte),
             WireNote::Sent { id, verb, sent, trigger, stages_ns } => {
                 self.on_sent(*id, *verb, *sent, sent.since(*trigger), stages_ns);
