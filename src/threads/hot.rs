@@ -73,6 +73,11 @@ impl Hot {
         Hot { engine, clock, rings, view, out: CommandBuf::new(), timers, seq: 0, at: Time::NONE, journal_full: false }
     }
 
+    /// Gives the rings back, for a house that goes on with another engine.
+    pub fn into_rings(self) -> HotRings {
+        self.rings
+    }
+
     fn next(&mut self, now: Time) -> Option<EventItem> {
         let rings = &mut self.rings;
         let item = rings.report.pop().or_else(|| rings.control.pop());

@@ -1,0 +1,8 @@
+//! What the benches and the allocation test share: a scripted venue, and the trading agents wired to it.
+//!
+//! Thread: the venue has its own, or its own process; the agents run where their owner turns them.
+//! Invariants: the agents, sessions and links are the real ones, only the venue is a script; nothing but 127.0.0.1.
+
+pub mod house;
+pub mod peer;
+pub mod venue;
