@@ -215,7 +215,7 @@ pub fn build(doors: Doors<'_>, trigger: Trigger, core: usize, spin_ns: Option<i6
         spin: spin_ns.is_none(),
         spin_ns: spin_ns.unwrap_or(0),
     };
-    let plan: Plan = plan(&wishes, &[0, core]);
+    let plan: Plan = plan(&wishes, &[0, core], 2);
     let mut runners = Runners::open(&plan).expect("pollers");
     let wiring: Wiring = wire(&plan, &runners);
     let clock = Clock::start();
