@@ -229,11 +229,11 @@ fn an_order_is_told_from_sent_to_closed_in_lines_rows_and_metrics() {
     bench.record(Record::Repost(Repost {
         slot: 5,
         id: id(Leg::TakeProfit(1)),
-        old_price: Price(1),
-        new_price: Price(2),
+        old_price: Price(16_320_000_000),
+        new_price: Price(16_320_000_000),
         kept: false,
     }));
-    bench.record(Record::Exit { reason: ExitReason::GlobalStop, mid: Price(15_500_000_000), qty: Qty(1) });
+    bench.record(Record::Exit { reason: ExitReason::GlobalStop, mid: Price(15_500_000_000), qty: Qty(1_500_000_000) });
     bench.record(Record::Trade(TradeRow {
         trade_no: 1,
         opened: NOW,
@@ -241,7 +241,7 @@ fn an_order_is_told_from_sent_to_closed_in_lines_rows_and_metrics() {
         qty: Qty(1),
         entry_px: Price(1),
         exit_px: Price(2),
-        fees: Notional(3),
+        fees: Notional(25_000_000),
         pnl: Notional(-400_000_000),
         slippage: Bps(150),
         reason: ExitReason::GlobalStop,
@@ -281,11 +281,16 @@ fn an_order_is_told_from_sent_to_closed_in_lines_rows_and_metrics() {
         assert!(metrics.lines().any(|line| line == sample), "{sample} is missing in\n{metrics}");
     }
     let story = bench.story.text();
-    assert!(
-        story.contains("1.0s  ENTER: volume drop 0.31, RSI 44, mid 161") && story.contains("FILL bought 1.5 at 161.5"),
-        "{story}"
-    );
-    assert!(story.contains("RE-POST on slot 5") && story.contains("TRADE 1 closed by GLOBAL_STOP: pnl -4"), "{story}");
+    for line in [
+        "   1.0s  ENTER: memecoin volume fell 31.0 % (needed: more than 30.0 %), RSI 44.0 (below 45.0), mid 161.00 (band 160.00 to 162.00)",
+        "   1.0s  bought 1.5 at 161.50",
+        "   1.0s  tranche 1 whole: 1.5 at 161.50",
+        "   1.0s  RE-POST: top of book shifted, slot 5: TP1 posted again at 163.20 (the same price is right)",
+        "   1.0s  STOP (GLOBAL_STOP): selling 1.5 at mid 155.00",
+        "   1.0s  TRADE 1 closed by GLOBAL_STOP: -4.00 net, 0.25 of fees paid",
+    ] {
+        assert!(story.lines().any(|told| told == line), "{line}\nis missing in\n{story}");
+    }
 }
 
 #[test]

@@ -235,13 +235,7 @@ impl Cold {
         let line =
             line.number("pnl", row.pnl).number("slippage_bps", row.slippage).with("exit_reason", row.reason.name());
         self.sinks.lines.put(&line);
-        self.tell(&format!(
-            "TRADE {} closed by {}: pnl {} after fees {}",
-            row.trade_no,
-            row.reason.name(),
-            row.pnl,
-            row.fees
-        ));
+        self.tell_trade(row);
     }
 
     /// Said at once, but for a NO_OP right after another: that one waits for the next chores, if it still stands then.
@@ -268,10 +262,7 @@ impl Cold {
         let failed = failing(&rules);
         let msg = if failed.is_empty() { "every rule holds".to_owned() } else { format!("not holding: {failed}") };
         self.sinks.lines.put(&Line::info(at, name, msg).with("rules", rules));
-        if decision.verdict != Verdict::NoOp {
-            let text = format!("{name}: volume drop {}, RSI {}, mid {}", decision.drop, decision.rsi, decision.mid);
-            self.tell(&text);
-        }
+        self.tell_decision(decision, &failed);
     }
 
     fn on_refused(&mut self, refused: &Refused) {
@@ -280,7 +271,7 @@ impl Cold {
         let msg = format!("{rule}: {} against a limit of {}", refused.value, refused.limit);
         let line = self.line(Level::Warn, "REFUSED", msg).with("rule", rule).with("tranche", refused.tranche);
         self.sinks.lines.put(&line.with("value", refused.value).with("limit", refused.limit));
-        self.tell(&format!("refused by {rule}"));
+        self.tell_refusal(refused);
     }
 
     fn on_repost(&mut self, repost: &Repost) {
@@ -293,9 +284,7 @@ impl Cold {
         let line =
             line.number("old_price", repost.old_price).number("new_price", repost.new_price).with("kept", repost.kept);
         self.sinks.lines.put(&line);
-        if !repost.kept {
-            self.tell(&format!("RE-POST on slot {}: {} -> {}", repost.slot, repost.old_price, repost.new_price));
-        }
+        self.tell_repost(repost);
     }
 
     fn on_exit(&mut self, reason: ExitReason, mid: Price, qty: Qty) {
@@ -310,7 +299,7 @@ impl Cold {
         };
         let line = self.line(Level::Warn, event, format!("{}: selling {qty} at mid {mid}", reason.name()));
         self.sinks.lines.put(&line.with("reason", reason.name()).number("mid", mid).number("qty", qty));
-        self.tell(&format!("{event} ({}): selling {qty} at mid {mid}", reason.name()));
+        self.tell_exit(event, reason, mid, qty);
     }
 
     fn on_pause(&mut self, reason: PauseReason, on: bool) {
@@ -324,7 +313,7 @@ impl Cold {
             if on { (Level::Warn, "PAUSE", "entries are paused") } else { (Level::Info, "RESUME", "a pause ended") };
         let line = self.line(level, event, format!("{msg}: {}", reason.name())).with("reason", reason.name());
         self.sinks.lines.put(&line);
-        self.tell(&format!("{event}: {}", reason.name()));
+        self.tell_pause(reason, on);
     }
 
     fn on_naked(&mut self, ns: i64, qty: Qty) {
