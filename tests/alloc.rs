@@ -15,13 +15,11 @@ use sol_volume_bot::threads::runner::Agent;
 use sol_volume_bot::types::record::{Verb, WireNote};
 use sol_volume_bot::types::time::{NANOS_PER_MILLI, NANOS_PER_SEC};
 
-#[path = "net/certs.rs"]
-mod certs;
 #[allow(dead_code)] // the benches use the rest of it
 #[path = "../bench/rig/mod.rs"]
 mod rig;
 
-use certs::Ca;
+use rig::certs::Ca;
 use rig::house::{self, House};
 use rig::venue::{Doors, Trigger};
 

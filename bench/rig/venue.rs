@@ -18,7 +18,7 @@ use super::peer::{Peer, listen};
 
 /// Longest wait for an order.
 const ORDER_NS_MAX: i64 = 10 * NANOS_PER_SEC;
-/// A slot unanswered for so long is followed by another one.
+/// A trigger unanswered for so long is followed by another one.
 const OVERTAKEN_NS: i64 = 100 * NANOS_PER_MILLI;
 
 /// What makes the engine send.
@@ -142,7 +142,8 @@ impl Venue {
 
     /// Sends the trigger, waits for its order, answers, and serves until nothing of the round is open.
     ///
-    /// `None` where a slot overtook the book on its way (they travel by two connections): the next slot then counts.
+    /// `None` where the trigger came too early: a slot may overtake the book, which travels by another connection, and
+    /// a tick an engine that still learns its history. It is sent again then, and the round does not count.
     pub fn fire(&mut self) -> Option<Round> {
         let mut overtaken = false;
         let sent_bytes = match self.trigger {
@@ -161,10 +162,9 @@ impl Venue {
                 }
             }
             let now = self.clock.now();
-            if self.trigger == Trigger::Slot && now >= again_at {
+            if now >= again_at {
                 (overtaken, again_at) = (true, now.plus(OVERTAKEN_NS));
-                self.slots_text();
-                self.slots.flush();
+                self.trigger_again();
             }
             assert!(now.since(sent) < ORDER_NS_MAX, "no {} came", self.trigger.method());
         };
@@ -178,6 +178,15 @@ impl Venue {
         }
         let round = Round { wire_ns: read.since(sent), bytes: (sent_bytes, order_bytes) };
         (!overtaken).then_some(round)
+    }
+
+    fn trigger_again(&mut self) {
+        if self.trigger == Trigger::Slot {
+            self.slots_text();
+            self.slots.flush();
+        } else {
+            self.quote();
+        }
     }
 
     /// Answers what comes while nothing else is to do.
