@@ -122,6 +122,14 @@ fn depth_diffs_chain_and_lead_from_one_snapshot_to_every_later_one() {
 }
 
 #[test]
+fn a_long_candle_is_told_again_and_again_while_it_is_open() {
+    let handle = open_with(lively());
+    let mut ws = Ws::open(&handle, "/ws/solusdt@kline_5m");
+    let told: Vec<i64> = (0..2).map(|_| ws.hear().expect("a frame")["E"].as_i64().expect("a time")).collect();
+    assert!((1_500..3_500).contains(&(told[1] - told[0])), "every two seconds: {told:?}");
+}
+
+#[test]
 fn a_move_by_hand_is_told_at_once() {
     let handle = open();
     let mut ws = Ws::open(&handle, "/ws/solusdt@bookTicker");

@@ -80,8 +80,8 @@ impl Public {
             if fast {
                 self.tell_depth(exchange, spec, slow, now);
             }
+            self.tell_candles(exchange, spec, (slow, kline), now);
             if slow {
-                self.tell_candles(exchange, spec, kline, now);
                 self.tell_ticker(exchange, spec, now);
             }
         }
@@ -143,9 +143,11 @@ impl Public {
         }
     }
 
-    fn tell_candles(&mut self, exchange: &Exchange, spec: &SymbolSpec, all: bool, now: Time) {
+    /// The one-second candle at the slow beat, all others at the candles' own; the two beats drift apart.
+    fn tell_candles(&mut self, exchange: &Exchange, spec: &SymbolSpec, (slow, kline): (bool, bool), now: Time) {
         let symbol = spec.symbol.as_str();
-        for interval in Interval::ALL.iter().filter(|interval| all || **interval == Interval::S1) {
+        let is_due = |interval: &&Interval| if **interval == Interval::S1 { slow } else { kline };
+        for interval in Interval::ALL.iter().filter(is_due) {
             let Some(candle) = exchange.kline(spec.symbol, *interval) else { continue };
             let name = format!("{}@kline_{}", symbol.to_ascii_lowercase(), interval.name());
             self.queue.push((name, events::kline(symbol, *interval, &candle, false, now)));
