@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::fault::Fault;
 use super::feeds::Alert;
 use super::world::{Received, World};
-use crate::sim::exchange::{AccountTrade, AssetBalance, Order, OrderList};
+use crate::sim::exchange::{AccountEvent, AccountTrade, AssetBalance, Order, OrderList};
 use crate::sys::clock::Clock;
 use crate::types::event::{Bbo, Trade};
 use crate::types::{Notional, Price, Qty};
@@ -178,6 +178,10 @@ impl Handle {
     /// Requests that trade, in order of arrival.
     pub fn received(&self) -> Vec<Received> {
         self.shared.lock().venue.received.clone()
+    }
+    /// What the account was told, in order: the venue's own record of every order and fill, whoever listened.
+    pub fn history(&self) -> Vec<AccountEvent> {
+        self.shared.lock().venue.history.clone()
     }
     /// Deliveries at the alert channels, in order of arrival.
     pub fn alerts(&self) -> Vec<Alert> {

@@ -15,6 +15,8 @@ use crate::types::{Price, Time};
 
 /// Requests that trade kept in memory; later ones are counted only.
 pub(super) const RECEIVED_KEPT_MAX: usize = 100_000;
+/// Account events kept in memory for [`super::Handle::history`]; later ones are only told.
+pub(super) const HISTORY_KEPT_MAX: usize = 100_000;
 
 /// A request that trades, as it arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]

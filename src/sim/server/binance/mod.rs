@@ -26,9 +26,10 @@ pub(super) use ws_api::{ApiSession, SHUTDOWN_NOTICE};
 use super::StartError;
 use super::fault::Fault;
 use super::handle::Snapshot;
-use super::world::{RECEIVED_KEPT_MAX, Received};
+use super::world::{HISTORY_KEPT_MAX, RECEIVED_KEPT_MAX, Received};
 use crate::sim::exchange::{
-    AccountId, Amount, Exchange, ExchangeSettings, ExpiryReason, Interval, SymbolSpec, SymbolStatus, TradesQuery,
+    AccountEvent, AccountId, Amount, Exchange, ExchangeSettings, ExpiryReason, Interval, SymbolSpec, SymbolStatus,
+    TradesQuery,
 };
 use crate::sim::market::{Market, MarketSettings, SplitMix64};
 use crate::sim::scenario::Scenario;
@@ -78,6 +79,8 @@ pub(super) struct Venue {
     tick: Price,
     public: Public,
     pub(super) switches: Switches,
+    /// What the account was told, oldest first; the newest ones beyond the bound are not kept.
+    pub(super) history: Vec<AccountEvent>,
     pub(super) received: Vec<Received>,
     pub(super) received_count: usize,
 }
@@ -123,6 +126,7 @@ impl Venue {
             tick: spec.tick,
             public: Public::new(now),
             switches: Switches { lifetime_ns: LIFETIME_NS, ..Switches::default() },
+            history: Vec::new(),
             received: Vec::new(),
             received_count: 0,
         };
@@ -195,8 +199,12 @@ impl Venue {
     /// The account's events since the last call, as JSON.
     pub(super) fn take_account_events(&mut self) -> Vec<String> {
         let events = self.exchange.take_account_events();
-        let own = events.iter().filter(|(account, _)| *account == self.account);
-        own.map(|(_, event)| events::account_event(event)).collect()
+        let own = events.into_iter().filter(|(account, _)| *account == self.account).map(|(_, event)| event);
+        let own: Vec<AccountEvent> = own.collect();
+        let texts = own.iter().map(events::account_event).collect();
+        let room = HISTORY_KEPT_MAX.saturating_sub(self.history.len());
+        self.history.extend(own.into_iter().take(room));
+        texts
     }
     /// Age at which a WebSocket is cut.
     pub(super) fn lifetime_ns(&self) -> i64 {

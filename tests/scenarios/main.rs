@@ -1,0 +1,7 @@
+//! The real binary against the venues in a box, over loopback sockets: one scenario a test. What must hold in every
+//! scenario (`proof.rs`) is judged by the venue's own record, never by the engine's word.
+
+mod books;
+mod paths;
+mod proof;
+mod rig;

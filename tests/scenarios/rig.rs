@@ -1,0 +1,355 @@
+//! The rig: built-in venues in the test's process, the real binary as its child, and eyes on both.
+//!
+//! `Rig::open` starts the venues with the mid above the band, so nothing happens before [`Rig::enter`]; [`Rig::start`]
+//! starts the binary and waits until `/readyz` says yes. [`Rig::finish`] stops it with SIGTERM, then checks what must
+//! hold in every scenario. Dropping a rig kills the child and removes its folder.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::Value;
+use sol_volume_bot::sim::scenario::{DEMO_HMAC_KEY, DEMO_HMAC_SECRET, Scenario};
+use sol_volume_bot::sim::server::{Handle, Server, ServerSettings, Snapshot};
+use sol_volume_bot::sys::clock::Clock;
+use sol_volume_bot::types::Price;
+
+use crate::books::Books;
+use crate::proof;
+
+/// Longest wait for anything that must happen; a test that needs it has failed.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The mid stands still at 162.50 until told otherwise, small takers trade at the touch (without trades there are no
+/// candles); RSI is low, the volume has fallen.
+const SCENARIO: &str = r#"
+seed = 19
+step_ms = 20
+path = [{ at = "0s", mid = "162.50" }]
+[balances]
+USDT = "10000"
+[market]
+levels = 20
+level_qty = "40"
+spread_ticks_max = 1
+taker_permille = 300
+noise_ticks = 0
+[history]
+interval = "5m"
+candles = 500
+closes = ["190.00", "162.50"]
+wobble_ticks = 0
+[solana]
+slot_ms = 50
+[[llama]]
+slug = "pump.fun"
+days = ["58400000", "91200000", "88000000"]
+[[llama]]
+slug = "pumpswap"
+days = ["212000000", "335000000", "321000000"]
+"#;
+
+/// The user's own numbers, with hours compressed into seconds; a test's overrides are laid over it.
+const CONFIG: &str = r#"
+[thresholds]
+meme_drop_pct = 0.30
+rsi_max       = 45
+support_low   = 160
+support_high  = 162
+[risk]
+max_trade_risk = 0.05
+stop_loss      = 155
+naked_ms_max   = 500
+slippage_kill_bps = 100
+[execution]
+tranche_window = "3s"
+take_profit_1  = "163.5"
+take_profit_2  = "166"
+[feeds]
+defillama_settle = "0s"
+defillama_poll   = "1s"
+pumpfun_poll     = "1s"
+[alerts]
+telegram_token = "TELEGRAM_TOKEN"
+telegram_chat  = "TELEGRAM_CHAT"
+slack_webhook  = "SLACK_WEBHOOK"
+"#;
+
+/// A price from its text.
+pub fn price(text: &str) -> Price {
+    Price::parse(text.as_bytes()).expect("a price")
+}
+
+/// Lines the child has written so far, and whether it has closed its output.
+#[derive(Default)]
+struct Log {
+    state: Mutex<(Vec<Value>, bool)>,
+    changed: Condvar,
+}
+
+/// The running child.
+struct Engine {
+    child: Child,
+    log: Arc<Log>,
+    ops: SocketAddr,
+}
+
+/// Venues, child and folder of one scenario.
+pub struct Rig {
+    /// The test's hand on the venues.
+    pub venue: Handle,
+    /// The configuration as the child got it.
+    pub config: toml::Table,
+    dir: PathBuf,
+    engine: Option<Engine>,
+    /// The account before the first start.
+    before: Snapshot,
+}
+
+impl Rig {
+    /// Venues and files, no child yet. `overrides` is TOML over [`CONFIG`]; `shape` may change the scenario.
+    pub fn open(overrides: &str, shape: impl FnOnce(&mut Scenario)) -> Rig {
+        let mut scenario = Scenario::parse("rig", SCENARIO).expect("a good scenario");
+        shape(&mut scenario);
+        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        let settings = ServerSettings { listen, scenario, tls: None, clock: Clock::start() };
+        let venue = Server::start(settings).expect("a free port");
+        let mut config: toml::Table = CONFIG.parse().expect("good TOML");
+        merge(&mut config, endpoints(&venue).parse().expect("good TOML"));
+        merge(&mut config, overrides.parse().expect("the test's overrides are TOML"));
+        let dir = fresh_dir();
+        std::fs::write(dir.join("config.toml"), config.to_string()).expect("a writable folder");
+        write_secrets(&dir.join(".env"), &venue);
+        let before = venue.snapshot();
+        Rig { venue, config, dir, engine: None, before }
+    }
+    /// [`Rig::open`] and [`Rig::start`] with the plain scenario.
+    pub fn run(overrides: &str) -> Rig {
+        let mut rig = Rig::open(overrides, |_| {});
+        rig.start();
+        rig
+    }
+
+    /// Starts the binary and waits until it may trade.
+    pub fn start(&mut self) {
+        self.launch();
+        self.until("ready", |rig| rig.http("/readyz").0 == 200);
+    }
+    /// Starts the binary and waits for its first line only.
+    pub fn launch(&mut self) {
+        assert!(self.engine.is_none(), "one child at a time");
+        let stderr = std::fs::File::options().create(true).append(true).open(self.dir.join("stderr.txt"));
+        let mut child = Command::new(env!("CARGO_BIN_EXE_sol_volume_bot"))
+            .args(["run", "--mode", "live"])
+            .arg("--config")
+            .arg(self.dir.join("config.toml"))
+            .arg("--env-file")
+            .arg(self.dir.join(".env"))
+            .arg("--data-dir")
+            .arg(self.data_dir())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(stderr.expect("a writable folder"))
+            .spawn()
+            .expect("the binary starts");
+        let log = Arc::new(Log::default());
+        let (stdout, told) = (child.stdout.take().expect("a pipe"), Arc::clone(&log));
+        std::thread::spawn(move || told.read_from(stdout));
+        self.engine = Some(Engine { child, log, ops: SocketAddr::from(([127, 0, 0, 1], 0)) });
+        let start = self.line("START", |_| true);
+        let ops = start["ops"].as_str().and_then(|text| text.parse().ok()).expect("the address of the ops port");
+        self.engine.as_mut().expect("just started").ops = ops;
+    }
+
+    /// Where the child writes.
+    pub fn data_dir(&self) -> PathBuf {
+        self.dir.join("data")
+    }
+    fn engine(&self) -> &Engine {
+        self.engine.as_ref().expect("the child runs")
+    }
+
+    /// The first line of this run with that `event` for which `wanted` holds; waits for it.
+    pub fn line(&self, event: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let is_it = |line: &&Value| line["event"] == event && wanted(line);
+        let (lines, _) =
+            self.engine().log.wait(PATIENCE, |lines, closed| closed || lines.iter().any(|line| is_it(&line)));
+        match lines.iter().find(is_it) {
+            Some(line) => line.clone(),
+            None => panic!("no line {event} came\n{}", self.story()),
+        }
+    }
+    /// Every line of this run so far.
+    pub fn lines(&self) -> Vec<Value> {
+        self.engine().log.wait(Duration::ZERO, |_, _| true).0
+    }
+    /// Lines of this run so far with that `event`.
+    pub fn lines_of(&self, event: &str) -> Vec<Value> {
+        self.lines().into_iter().filter(|line| line["event"] == event).collect()
+    }
+    /// Status and body of a GET at the ops port.
+    pub fn http(&self, path: &str) -> (u16, String) {
+        get(self.engine().ops, path).unwrap_or_else(|why| panic!("GET {path}: {why}\n{}", self.story()))
+    }
+    /// `/api/status`.
+    pub fn status(&self) -> Value {
+        serde_json::from_str(&self.http("/api/status").1).expect("the status is JSON")
+    }
+    /// Sum of a metric over its labels that contain `label`.
+    pub fn metric(&self, name: &str, label: &str) -> f64 {
+        let text = self.http("/metrics").1;
+        let rows = text.lines().filter(|line| line.starts_with(name) && line.contains(label));
+        rows.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+    /// Waits until the engine itself says so; asks again every 20 ms.
+    pub fn until(&self, what: &str, wanted: impl Fn(&Rig) -> bool) {
+        let clock = Clock::start();
+        let end = clock.now().plus(PATIENCE.as_nanos() as i64);
+        while !wanted(self) {
+            assert!(clock.now() < end, "never {what}\n{}", self.story());
+            self.venue.wait_for(Duration::from_millis(20), |_| false);
+        }
+    }
+    /// Waits until the venue looks like that.
+    pub fn venue_until(&self, what: &str, wanted: impl FnMut(&Snapshot) -> bool) -> Snapshot {
+        let (snapshot, met) = self.venue.wait_for(PATIENCE, wanted);
+        assert!(met, "the venue never saw: {what}\n{snapshot:#?}\n{}", self.story());
+        snapshot
+    }
+
+    /// Moves the market into the band, and waits for the first entry.
+    pub fn enter(&self) {
+        self.venue.set_mid(price("161.00"));
+        self.line("ENTER", |_| true);
+    }
+    /// The entry is over (no buy can come any more) and both exits stand for all coins.
+    pub fn entered(&self, tranches: usize) -> Snapshot {
+        let is_entry = |row: &sol_volume_bot::sim::server::Received| row.params.contains("side=BUY");
+        self.until("the last tranche", |rig| {
+            rig.venue.received().iter().filter(|row| is_entry(row)).count() >= tranches
+        });
+        self.venue_until("all coins protected", |now| !now.open_lists.is_empty() && proof::is_protected(now))
+    }
+
+    /// SIGTERM, a clean end, the ledger.
+    pub fn stop(&mut self) -> Books {
+        let Engine { mut child, log, .. } = self.engine.take().expect("the child runs");
+        let pid = i32::try_from(child.id()).expect("a process id");
+        // SAFETY: a plain system call with a process id of our own child, which has not been waited for.
+        assert_eq!(unsafe { libc::kill(pid, libc::SIGTERM) }, 0, "the child lives");
+        let (lines, closed) = log.wait(PATIENCE, |_, closed| closed);
+        if !closed {
+            drop(child.kill());
+            panic!("the child does not stop\n{}", tail(&lines));
+        }
+        let status = child.wait().expect("a child of ours");
+        assert_eq!(status.code(), Some(0), "a clean end\n{}\n{}", tail(&lines), self.stderr());
+        Books::open(&self.data_dir())
+    }
+    /// [`Rig::stop`], then everything that must hold in every scenario.
+    pub fn finish(mut self) -> Books {
+        let lines = self.lines();
+        let books = self.stop();
+        let story = || format!("{}\n{}", tail(&lines), self.stderr());
+        let record = proof::Record { before: &self.before, venue: &self.venue, config: &self.config };
+        if let Err(fault) = record.check(&books) {
+            panic!("{fault}\n{}", story());
+        }
+        books
+    }
+
+    fn stderr(&self) -> String {
+        let text = std::fs::read_to_string(self.dir.join("stderr.txt")).unwrap_or_default();
+        format!("stderr:\n{}", &text[text.len().saturating_sub(4_000)..])
+    }
+    /// What the child said last, for a failed test.
+    fn story(&self) -> String {
+        format!("{}\n{}", tail(&self.lines()), self.stderr())
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        if let Some(mut engine) = self.engine.take() {
+            drop(engine.child.kill());
+            drop(engine.child.wait());
+        }
+        drop(std::fs::remove_dir_all(&self.dir)); // what stays is in the system's temporary folder
+    }
+}
+
+impl Log {
+    fn read_from(&self, stdout: impl Read) {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            let line = serde_json::from_str(&line).unwrap_or(Value::String(line));
+            self.state.lock().unwrap_or_else(PoisonError::into_inner).0.push(line);
+            self.changed.notify_all();
+        }
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).1 = true;
+        self.changed.notify_all();
+    }
+    fn wait(&self, patience: Duration, wanted: impl Fn(&[Value], bool) -> bool) -> (Vec<Value>, bool) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let unmet = |state: &mut (Vec<Value>, bool)| !wanted(&state.0, state.1);
+        let waited = self.changed.wait_timeout_while(state, patience, unmet);
+        waited.unwrap_or_else(PoisonError::into_inner).0.clone()
+    }
+}
+
+fn tail(lines: &[Value]) -> String {
+    let from = lines.len().saturating_sub(60);
+    lines[from..].iter().map(|line| format!("{line}\n")).collect()
+}
+
+fn merge(into: &mut toml::Table, over: toml::Table) {
+    for (key, value) in over {
+        match (into.get_mut(&key), value) {
+            (Some(toml::Value::Table(known)), toml::Value::Table(value)) => merge(known, value),
+            (_, value) => drop(into.insert(key, value)),
+        }
+    }
+}
+
+fn endpoints(venue: &Handle) -> String {
+    let (http, ws) = (venue.http_url(""), venue.ws_url(""));
+    format!(
+        "[endpoints]\nbinance_rest = '{http}'\nbinance_stream = '{ws}'\nbinance_ws_api = '{ws}/ws-api/v3'\n\
+         solana_ws = '{ws}/solana'\nsolana_rpc = '{http}/solana'\ndefillama = '{http}/llama'\n\
+         pumpfun = '{http}/pump/volume'\ntelegram = '{http}/telegram'\n[ops]\nlisten = '127.0.0.1:0'\n"
+    )
+}
+
+fn write_secrets(path: &Path, venue: &Handle) {
+    let webhook = venue.http_url("/slack/services/T0/B0/rig-webhook");
+    let text = format!(
+        "BINANCE_API_KEY={DEMO_HMAC_KEY}\nBINANCE_SECRET={DEMO_HMAC_SECRET}\n\
+         TELEGRAM_TOKEN=123456789:AArig-token-of-the-built-in-venues-only\nTELEGRAM_CHAT=4711\nSLACK_WEBHOOK={webhook}\n"
+    );
+    let mut file = std::fs::File::options().create_new(true).write(true).mode(0o600).open(path).expect("a new file");
+    file.write_all(text.as_bytes()).expect("a writable folder");
+}
+
+fn fresh_dir() -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let dir = std::env::temp_dir().join(format!("svb-scenario-{}-{number}", std::process::id()));
+    drop(std::fs::remove_dir_all(&dir)); // of a dead process with our number
+    std::fs::create_dir_all(&dir).expect("a writable temporary folder");
+    dir
+}
+
+fn get(addr: SocketAddr, path: &str) -> std::io::Result<(u16, String)> {
+    let mut socket = TcpStream::connect(addr)?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    write!(socket, "GET {path} HTTP/1.1\r\nHost: ops\r\nConnection: close\r\n\r\n")?;
+    let mut text = String::new();
+    socket.read_to_string(&mut text)?;
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+    let status = head.split(' ').nth(1).and_then(|word| word.parse().ok()).unwrap_or(0);
+    Ok((status, body.to_owned()))
+}
