@@ -165,7 +165,14 @@ pub fn mul_div_floor(a: i64, b: i64, d: i64) -> Option<i64> {
 
 /// `a * b / d` in 128 bits, rounded up (towards plus infinity); `None` where it does not fit or `d` is zero.
 pub fn mul_div_ceil(a: i64, b: i64, d: i64) -> Option<i64> {
-    mul_div_floor(a.checked_neg()?, b, d)?.checked_neg()
+    if d == 0 {
+        return None;
+    }
+    let (product, d) = (i128::from(a) * i128::from(b), i128::from(d));
+    let quotient = product / d;
+    let inexact = product % d != 0;
+    let positive = (product < 0) == (d < 0);
+    i64::try_from(if inexact && positive { quotient + 1 } else { quotient }).ok()
 }
 
 /// Value of `qty` at `price`, rounded down: what a sale brings. `None` where it does not fit.
