@@ -164,8 +164,9 @@ impl Order {
     }
     /// Takes over what a report says beside the state.
     pub(super) fn learn(&mut self, report: &ExecutionReport, told: Told, now: Time) {
-        let venue_spoke =
-            !matches!(told, Told::NoAnswer | Told::NotFound | Told::NotFoundProven | Told::CancelRejected);
+        use Told as T;
+        let silent = [T::NoAnswer, T::NotFound, T::NotFoundProven, T::CancelRejected, T::CancelUnheard];
+        let venue_spoke = !silent.contains(&told);
         if venue_spoke {
             if self.acked == Time::NONE {
                 self.acked = now;
@@ -178,10 +179,11 @@ impl Order {
         if report.list_id > 0 {
             self.list_id = report.list_id;
         }
-        if report.reason != Reason::None && report.kind != ExecKind::Fill {
+        let of_cancel = told == T::CancelUnheard; // says why the cancel was not, not why the order is
+        if report.reason != Reason::None && report.kind != ExecKind::Fill && !of_cancel {
             self.reason = report.reason;
         }
-        if report.code != 0 {
+        if report.code != 0 && !of_cancel {
             self.code = report.code;
         }
         if self.status.is_done() {

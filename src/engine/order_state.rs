@@ -26,6 +26,8 @@ pub(super) enum Told {
     Exists,
     /// A cancel of it was refused: perhaps it ended a moment ago.
     CancelRejected,
+    /// A cancel of it was not even looked at (a rate limit, our clock): nothing is known that was not before.
+    CancelUnheard,
     /// No answer.
     NoAnswer,
     /// Asked: not known there, but too early to believe it.
@@ -54,6 +56,9 @@ impl Told {
             ExecKind::Expired => Told::Expired,
             ExecKind::Rejected if report.reason == Reason::Duplicate => Told::Exists,
             ExecKind::Rejected => Told::Rejected,
+            ExecKind::CancelRejected if matches!(report.reason, Reason::RateLimit | Reason::Clock) => {
+                Told::CancelUnheard
+            }
             ExecKind::CancelRejected => Told::CancelRejected,
             ExecKind::Unknown => Told::NoAnswer,
             ExecKind::NotFound if proven => Told::NotFoundProven,
@@ -83,6 +88,7 @@ pub(super) enum Step {
 pub(super) fn on(state: OrderStatus, told: Told) -> Step {
     use {OrderStatus as S, Step::*, Told as T};
     match (state, told) {
+        (_, T::CancelUnheard) => Stay,
         // Live as far as we know: the venue's word takes force.
         (S::Pending | S::Unknown, T::New | T::Live) => To(S::Working),
         (S::Pending | S::Working | S::Unknown, T::LivePart) => To(S::Partly),
@@ -138,6 +144,13 @@ mod tests {
         }
         assert_eq!(on(S::Unknown, T::NotFoundProven), Step::To(S::Rejected));
         assert_eq!(on(S::Unknown, T::Canceled), Step::To(S::Canceled));
+    }
+
+    #[test]
+    fn a_cancel_that_nobody_looked_at_changes_no_state() {
+        for state in [S::Pending, S::Working, S::Partly, S::Unknown, S::Filled, S::Canceled, S::Expired, S::Rejected] {
+            assert_eq!(on(state, T::CancelUnheard), Step::Stay);
+        }
     }
 
     #[test]

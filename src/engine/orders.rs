@@ -206,7 +206,8 @@ impl Orders {
             Step::Stay | Step::LateFill => {}
         }
         order.learn(report, told, now);
-        let answered = !matches!(told, Told::New | Told::FillPart | Told::CancelRejected | Told::NoAnswer);
+        let answered =
+            !matches!(told, Told::New | Told::FillPart | Told::CancelRejected | Told::CancelUnheard | Told::NoAnswer);
         if order.is_settled() || (order.is_live() && answered) {
             order.ask_at = Time::NONE;
         } else if order.status == OrderStatus::Unknown || order.status.is_done() {

@@ -225,3 +225,29 @@ fn a_refused_key_halts_entries() {
     desk.pass(21 * SEC);
     assert_eq!(desk.entries().len(), 1);
 }
+
+#[test]
+fn a_cancel_that_a_rate_limit_stopped_leaves_the_exits_standing_and_believed() {
+    let mut desk = Desk::new();
+    desk.enter_all();
+    desk.hold_reports = true;
+    desk.market("161.50", "161.51"); // a shift: the next slot moves both targets
+    desk.control(Control::Set(ParamKey::RepostSamePrice, 1));
+    desk.control(Control::Commit);
+    desk.on_cancel = Answer::Lost;
+    let cancels = |desk: &Desk| desk.count(|command| matches!(command, Command::CancelList(_)));
+    let before = cancels(&desk);
+    desk.slot();
+    assert_eq!(cancels(&desk) - before, 2);
+    for leg in [Leg::TakeProfit(1), Leg::Stop(1), Leg::TakeProfit(2), Leg::Stop(2)] {
+        let mut refused = word(desk.live_id(leg), ExecKind::CancelRejected);
+        refused.reason = Reason::RateLimit;
+        desk.report(refused);
+    }
+    assert_eq!((desk.status().orders_unknown, desk.status().naked_since), (0, sol_volume_bot::types::Time::NONE));
+    desk.hold_reports = false;
+    desk.on_cancel = Answer::Proper;
+    desk.pass(2 * SEC);
+    assert!(!desk.status().closing, "protected coins are not sold in fright");
+    assert_eq!(desk.live_stop_qty(), instrument().qty_floor(desk.status().position));
+}

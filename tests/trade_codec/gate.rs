@@ -80,7 +80,7 @@ fn entries_leave_a_fifth_of_the_order_budget_and_exits_may_use_it() {
 }
 
 #[test]
-fn the_venues_word_to_wait_stops_all_but_cancels_and_a_ban_stops_those_too() {
+fn the_venues_word_to_wait_stops_all_but_a_cancel_of_everything_and_a_ban_stops_that_too() {
     for (status, cancel_passes) in [(429, true), (418, false)] {
         let mut desk = with_oco();
         let request = desk.send(Command::Place(flatten()));
@@ -93,8 +93,32 @@ fn the_venues_word_to_wait_stops_all_but_cancels_and_a_ban_stops_those_too() {
         assert_eq!((report.kind, report.reason, report.code), (ExecKind::Rejected, Reason::RateLimit, -1003));
         let next = NewOrder { id: id(Leg::Flatten, 2), ..flatten() };
         assert_eq!(desk.try_send(Command::Place(next)).err(), Some(Refusal::RateLimit));
-        assert_eq!(desk.try_send(cancel_list()).is_ok(), cancel_passes, "{status}");
+        desk.reports();
+        assert_eq!(
+            desk.try_send(cancel_list()).err(),
+            Some(Refusal::RateLimit),
+            "the stop rests until a sell may go out"
+        );
+        assert!(desk.reports().iter().all(|r| (r.kind, r.reason) == (ExecKind::CancelRejected, Reason::RateLimit)));
+        assert_eq!(desk.try_send(Command::CancelAll).is_ok(), cancel_passes, "{status}");
         desk.now += 12_000 * MS;
         desk.send(Command::Place(next));
     }
+}
+
+#[test]
+fn an_exit_is_not_cancelled_when_the_order_that_must_follow_has_no_room() {
+    let mut desk = with_oco(); // two of 50 orders
+    let attempt = |attempt| NewOrder { id: id(Leg::Flatten, attempt), ..flatten() };
+    (1..=43).for_each(|number| _ = desk.send(Command::Place(attempt(number))));
+    desk.send(cancel_list()); // 45 are used: five are left for what follows
+    desk.send(Command::Place(attempt(44)));
+    desk.reports();
+    assert_eq!(desk.try_send(cancel_list()).err(), Some(Refusal::RateLimit));
+    let reports = desk.reports();
+    assert_eq!(reports.len(), 2, "both legs");
+    assert!(reports.iter().all(|r| (r.kind, r.reason) == (ExecKind::CancelRejected, Reason::RateLimit)));
+    desk.send(Command::Place(attempt(45)));
+    desk.now += 10_000 * MS;
+    desk.send(cancel_list());
 }

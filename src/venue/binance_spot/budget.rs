@@ -1,7 +1,8 @@
 //! The venue's rate limits as we have used them, and when it told us to wait.
 //!
 //! Thread: any.  Invariants: windows are aligned to the venue's clock; the venue's own count overrides ours; a fifth of
-//! every limit is kept for exits and questions; cancels are never held back by a count, only by the venue's word.
+//! every limit is kept for exits and questions, a tenth of the orders for what must follow the cancel of an exit; other
+//! cancels are never held back by a count, only by the venue's word.
 
 use super::answer::UsedCount;
 use crate::types::Time;
@@ -81,6 +82,8 @@ pub struct Budget {
 
 /// Percent of a limit that entries may use up.
 const ENTRY_PERCENT: u64 = 80;
+/// Percent of the order limits beyond which no exit is cancelled: the stop rests better than coins without one.
+const CANCEL_PERCENT: u64 = 90;
 
 impl Budget {
     /// Nothing used yet.
@@ -104,6 +107,14 @@ impl Budget {
             let more = if window.rule.kind == LimitKind::Orders { orders } else { 1 };
             let after = u64::from(window.used) + u64::from(more);
             after * 100 <= u64::from(window.rule.limit) * ENTRY_PERCENT
+        })
+    }
+
+    /// Whether the orders that must follow the cancel of an exit can still be sent.
+    pub fn has_room_after_cancel(&mut self, venue_now: Time) -> bool {
+        self.windows.iter_mut().filter(|window| window.rule.kind == LimitKind::Orders).all(|window| {
+            window.turn_to(venue_now);
+            u64::from(window.used) * 100 <= u64::from(window.rule.limit) * CANCEL_PERCENT
         })
     }
 

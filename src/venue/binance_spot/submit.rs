@@ -1,7 +1,8 @@
 //! Commands on their way out of the order session: the last checks, the tables, the bytes.
 //!
 //! Thread: any.  Invariants: an order is in both tables before its bytes are; a refusal is told to the engine; cancels
-//! and questions pass all but a closed door and the venue's own word to wait.
+//! and questions pass all but a closed door and the venue's own word to wait; a pair that protects coins is not
+//! cancelled while the order that must follow could not be sent.
 
 use super::budget::{Hold, LimitKind};
 use super::encode::{Head, Target};
@@ -49,13 +50,18 @@ impl TradeSession {
         if !self.is_open() || self.stage < wanted {
             return Err(Refusal::NotReady);
         }
-        let is_cancel = matches!(command, Command::Cancel(_) | Command::CancelList(_) | Command::CancelAll);
+        let is_cancel = matches!(command, Command::Cancel(_) | Command::CancelAll);
         match self.budget.held(now) {
             Hold::All => return Err(Refusal::RateLimit),
             Hold::CancelsOnly if !is_cancel => return Err(Refusal::RateLimit),
             Hold::None | Hold::CancelsOnly => {}
         }
-        if is_entry && !self.budget.has_room_for_entry(orders, self.clock.venue_time(now)) {
+        let venue_now = self.clock.venue_time(now);
+        let has_room = match command {
+            Command::CancelList(_) => self.budget.has_room_after_cancel(venue_now),
+            _ => !is_entry || self.budget.has_room_for_entry(orders, venue_now),
+        };
+        if !has_room {
             return Err(Refusal::RateLimit);
         }
         let used = new_ids(command).into_iter().flatten().any(|id| self.orders.find(id).is_some());

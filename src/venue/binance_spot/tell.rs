@@ -264,7 +264,8 @@ impl TradeSession {
         let unknown = verdict.reaction == Reaction::Unknown;
         let kind = if unknown { ExecKind::Unknown } else { ExecKind::CancelRejected };
         io.report(report_of(row, kind, verdict.reason, code), Time::NONE);
-        if !unknown {
+        // A cancel that a rate limit stopped was not looked at: the order is what it was, and questions cost weight.
+        if !unknown && verdict.reason != Reason::RateLimit {
             self.orders.plan_query(at, io.now);
         }
     }
