@@ -29,6 +29,7 @@ use crate::types::event::{
 };
 use crate::types::ids::StreamId;
 use crate::types::instrument::Instrument;
+use crate::types::order::Side;
 use crate::types::params::Params;
 use crate::types::record::{Decision, EquityRow, ExitReason, OrderStatus, PauseReason, Record, RiskRule};
 use crate::types::time::Time;
@@ -132,6 +133,8 @@ pub struct Status {
     pub closing: bool,
     /// Whether the engine stops: no entries any more.
     pub stopping: bool,
+    /// Whether the process may end: no close runs, no order but a live exit is open, and coins above dust have a stop.
+    pub at_rest: bool,
 }
 
 /// The engine.
@@ -229,7 +232,7 @@ impl Engine {
             self.on_start(out);
         }
         match event.kind {
-            EventKind::Bbo(bbo) => self.on_bbo(bbo, out),
+            EventKind::Bbo(bbo) => self.on_bbo(bbo, event.recv.min(event.at), out),
             EventKind::Slot(slot) => self.on_slot(slot, out),
             EventKind::Execution(report) => self.on_execution(&report, event, out),
             EventKind::Timer(id) => self.on_timer(id, out),
@@ -243,10 +246,11 @@ impl Engine {
         }
     }
 
-    fn on_bbo(&mut self, bbo: Bbo, out: &mut CommandBuf) {
-        self.book.on_bbo(bbo, self.now);
+    /// A quote is as old as its reading: one that waited in a ring is not fresh because we look at it now.
+    fn on_bbo(&mut self, bbo: Bbo, recv: Time, out: &mut CommandBuf) {
+        self.book.on_bbo(bbo, recv);
         let Some(mid) = self.book.mid() else { return };
-        self.signal.on_mid(mid, self.now);
+        self.signal.on_mid(mid, recv);
         if mid <= self.params.stop_loss && !self.is_dust() {
             self.start_close(ExitReason::GlobalStop, out);
         }
@@ -358,7 +362,15 @@ impl Engine {
             tranche: self.entry.map_or(0, |plan| plan.tried),
             closing: self.close.is_some(),
             stopping: self.stopping,
+            at_rest: self.is_at_rest(),
         }
+    }
+    /// Nothing is on its way that could leave coins without a stop once nobody looks any more.
+    fn is_at_rest(&self) -> bool {
+        let rests = |order: &order::Order| order.is_live() && order.ask.side == Side::Sell;
+        let is_quiet = |order: &order::Order| rests(order) && !self.orders.is_canceling(order.ask.id);
+        let protected = self.naked_since.is_none() && self.close.is_none() && self.entry.is_none();
+        protected && self.orders.unsettled().all(is_quiet)
     }
     /// The numbers in force.
     pub fn params(&self) -> &Params {

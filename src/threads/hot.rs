@@ -46,8 +46,8 @@ pub struct HotRings {
 pub struct HotView {
     /// Orders that may still execute.
     pub orders_open: AtomicU32,
-    /// An exit of the whole position is under way.
-    pub closing: AtomicBool,
+    /// Nothing is on its way that could leave coins without a stop: the process may end.
+    pub at_rest: AtomicBool,
     /// The engine consumed `Control::Stop` or `Kill`.
     pub stopping: AtomicBool,
 }
@@ -103,7 +103,9 @@ impl Hot {
         if !self.out.is_empty() {
             let stamps = Stamps { trigger: event.recv, decoded: item.decoded, step_from, step_to: self.clock.now() };
             self.carry_out(stamps, &mut unsent);
-            self.publish();
+        }
+        if !self.out.is_empty() || matches!(event.kind, EventKind::Control(_)) {
+            self.publish(); // a word of the operator is answered even if it asks for nothing
         }
         self.journal(&event);
         unsent.iter().for_each(|report| self.consume(internal(EventKind::Execution(report), self.at)));
@@ -138,7 +140,7 @@ impl Hot {
     fn publish(&self) {
         let status = self.engine.status();
         self.view.orders_open.store(status.orders_open, Ordering::Relaxed);
-        self.view.closing.store(status.closing, Ordering::Relaxed);
+        self.view.at_rest.store(status.at_rest, Ordering::Relaxed);
         self.view.stopping.store(status.stopping, Ordering::Release); // pairs with the Acquire of the shutdown
     }
 

@@ -255,7 +255,9 @@ impl Desk {
     }
     pub fn step(&mut self, stream: StreamId, kind: EventKind) {
         self.seq += 1;
-        let event = Event { seq: self.seq, recv: self.now, at: self.now, venue_time: self.now, stream, kind };
+        self.take(Event { seq: self.seq, recv: self.now, at: self.now, venue_time: self.now, stream, kind });
+    }
+    fn take(&mut self, event: Event) {
         let mut out = CommandBuf::new();
         self.engine.step(&event, &mut out);
         self.events.push(event);
@@ -271,6 +273,15 @@ impl Desk {
     pub fn quote(&mut self, bbo: Bbo) {
         self.bbo = bbo;
         self.feed(StreamId::BinanceBbo, EventKind::Bbo(bbo));
+    }
+    /// The same top of book, read `age` ago and looked at only now.
+    pub fn stale_quotes(&mut self, age: i64) {
+        self.seq += 1;
+        let recv = Time(self.now.0 - age);
+        let kind = EventKind::Bbo(self.bbo);
+        let event =
+            Event { seq: self.seq, recv, at: self.now, venue_time: Time::NONE, stream: StreamId::BinanceBbo, kind };
+        self.take(event);
     }
     pub fn slot(&mut self) {
         self.slot += 1;

@@ -232,3 +232,32 @@ fn the_venues_word_on_free_money_binds() {
     let spent = desk.entries()[0].qty.0 as i128 * desk.entries()[0].price.0 as i128 / 1_000_000_000;
     assert!(spent <= usd("334").0 as i128, "a third of what is free: {}", Notional(spent as i64));
 }
+
+#[test]
+fn a_quote_that_waited_too_long_before_it_was_read_is_no_fresh_one() {
+    let mut desk = Desk::new();
+    desk.stale_quotes(6 * SEC); // stale_bbo is 5 s
+    desk.enter();
+    assert!(desk.entries().is_empty());
+    desk.stale_quotes(4 * SEC);
+    assert_eq!(desk.entries().len(), 1);
+}
+
+#[test]
+fn the_engine_may_end_only_when_no_coin_waits_for_its_stop() {
+    let mut desk = Desk::new();
+    assert!(desk.status().at_rest);
+    desk.hold_reports = true;
+    desk.enter();
+    assert!(!desk.status().at_rest, "an entry is on its way");
+    desk.control(Control::Stop);
+    let reports: Vec<_> = desk.venue.reports.drain(..).collect();
+    for report in reports {
+        desk.report(report);
+        assert!(!desk.status().at_rest, "bought, not protected yet");
+    }
+    desk.hold_reports = false;
+    desk.deliver();
+    assert!(desk.status().at_rest && desk.status().stopping, "the stops rest");
+    assert_eq!(desk.live_stop_qty(), instrument().qty_floor(desk.status().position));
+}

@@ -120,6 +120,11 @@ impl House {
         while !self.has_settled() && self.clock.now() < until {
             std::thread::park_timeout(LOOK);
         }
+        if !self.has_settled() {
+            let open = self.view.orders_open.load(Ordering::Relaxed);
+            let why = "stopped before every order was answered and every coin had a stop: look at the venue";
+            self.line(Line::error(self.clock.now(), "FATAL", why).with("orders_open", open));
+        }
         self.pollers.stop(HELPER_PATIENCE);
         self.stop_trading.store(true, Ordering::Release); // pairs with the runner's Acquire
         self.trading.into_iter().for_each(|thread| drop(thread.join()));
@@ -132,9 +137,9 @@ impl House {
         drop(self.lock);
     }
 
-    /// The engine took the stop and no close is under way.
+    /// The engine took the stop, and nothing is on its way that could leave coins without one.
     fn has_settled(&self) -> bool {
         let stopping = self.view.stopping.load(Ordering::Acquire); // pairs with the Release in `Hot::publish`
-        stopping && !self.view.closing.load(Ordering::Relaxed)
+        stopping && self.view.at_rest.load(Ordering::Relaxed)
     }
 }
