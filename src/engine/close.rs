@@ -119,7 +119,7 @@ impl Engine {
         self.book.bbo().filter(|_| closing.rounds < LIMIT_ROUNDS).and_then(|bbo| self.rules().close_limit(bbo))
     }
     fn close_order(&mut self, qty: Qty, limit: Option<Price>) -> Option<NewOrder> {
-        if self.flatten_attempts >= ATTEMPT_MAX {
+        if self.flatten_attempts >= ATTEMPT_MAX && !self.begin_id_series() {
             return None;
         }
         self.flatten_attempts += 1;

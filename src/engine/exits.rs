@@ -7,7 +7,7 @@
 use super::Engine;
 use super::order::{Order, Origin};
 use crate::types::command::{Command, CommandBuf, NewOco};
-use crate::types::ids::{ATTEMPT_MAX, ClientOrderId, Leg};
+use crate::types::ids::{ATTEMPT_MAX, ClientOrderId, Leg, SIGNAL_MAX};
 use crate::types::instrument::Instrument;
 use crate::types::order::{Purpose, Reason, Side};
 use crate::types::params::Params;
@@ -295,12 +295,24 @@ impl Engine {
         Qty(self.position.qty().0.saturating_sub(self.orders.sells_reserved().0).max(0))
     }
     fn next_list(&mut self, slot: u8) -> Option<ClientOrderId> {
-        let attempt = self.exits.attempts.get_mut(usize::from(slot) - 1)?;
-        if *attempt >= ATTEMPT_MAX {
+        let used_up = *self.exits.attempts.get(usize::from(slot) - 1)? >= ATTEMPT_MAX;
+        if used_up && !self.begin_id_series() {
             return None;
         }
+        let attempt = self.exits.attempts.get_mut(usize::from(slot) - 1)?;
         *attempt += 1;
         Some(ClientOrderId { epoch: self.epoch, signal: self.signal_no, leg: Leg::List(slot), attempt: *attempt })
+    }
+    /// The attempts of a signal are used up, as re-posting for days does: exits go on under the next signal's number.
+    /// False if that is used up too.
+    pub(super) fn begin_id_series(&mut self) -> bool {
+        if self.signal_no >= SIGNAL_MAX {
+            return false;
+        }
+        self.signal_no += 1;
+        self.exits.attempts = [0, 0];
+        self.flatten_attempts = 0;
+        true
     }
 
     /// Coins that a live stop stands for, by the venue's own last word.

@@ -9,7 +9,7 @@ use sol_volume_bot::types::event::{Control, StreamState};
 use sol_volume_bot::types::order::{OrderKind, Reason, TimeInForce};
 use sol_volume_bot::types::record::{ExitReason, OrderStatus, PauseReason, Record};
 use sol_volume_bot::types::units::{Price, Qty, RATIO_SCALE, Ratio};
-use sol_volume_bot::types::{EventKind, Leg, Side, StreamId, Time};
+use sol_volume_bot::types::{EventKind, Leg, ParamKey, Side, StreamId, Time};
 
 fn held(desk: &Desk) -> Qty {
     instrument().qty_floor(desk.status().position)
@@ -343,4 +343,25 @@ fn a_stop_limit_is_used_where_the_venue_has_no_market_stop() {
         0
     );
     assert!(desk.records().any(|r| matches!(r, Record::Order(row) if row.status == OrderStatus::Working)));
+}
+
+#[test]
+fn exits_go_on_under_new_ids_when_a_signals_attempts_are_used_up() {
+    let mut desk = Desk::new();
+    desk.enter_all();
+    desk.control(Control::Set(ParamKey::RepostSamePrice, 1));
+    desk.control(Control::Commit);
+    let mut posted = 0;
+    for round in 0..10_050 {
+        let (bid, ask) = if round % 2 == 0 { ("161.50", "161.51") } else { ("161.00", "161.01") };
+        desk.market(bid, ask);
+        desk.slot();
+        posted += desk.ocos().len();
+        desk.commands.clear(); // nothing here looks at what was long ago
+        desk.events.clear();
+        desk.venue.orders.retain(|_, held| held.is_live());
+    }
+    assert!(posted > 2 * 10_000, "each slot was posted anew each time: {posted}");
+    assert!(!desk.status().closing && desk.status().pauses.is_empty());
+    assert_eq!(desk.live_stop_qty(), instrument().qty_floor(desk.status().position));
 }
