@@ -73,6 +73,16 @@ pub enum LedgerError {
         /// The system's word.
         why: String,
     },
+    /// Holds the other mode's trading.
+    #[error("{}: holds {found} trading, this run is {asked}: a position on paper must never be sold for real. Give each mode its own directory in storage.data_dir or with --data-dir", .path.display())]
+    Mode {
+        /// The file.
+        path: PathBuf,
+        /// Mode of the runs before.
+        found: String,
+        /// Mode of this run.
+        asked: &'static str,
+    },
     /// The run numbers are used up.
     #[error("the run number has reached its maximum; use another data directory")]
     Epochs,

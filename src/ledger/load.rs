@@ -47,6 +47,10 @@ const OPEN_FILLS: &str =
     f.venue_ns, f.recv_ns, o.purpose FROM fills f JOIN orders o ON o.client_order_id = f.client_order_id
     WHERE o.trade_id = ?1 ORDER BY f.recv_ns, f.trade_id";
 
+const ALL_FILLS: &str = "SELECT f.trade_id, f.client_order_id, f.side, f.price, f.qty, f.fee, f.fee_asset, f.liquidity,
+    f.venue_ns, f.recv_ns, o.purpose FROM fills f JOIN orders o ON o.client_order_id = f.client_order_id
+    ORDER BY f.recv_ns, f.trade_id";
+
 const OPEN_ORDERS: &str =
     "SELECT client_order_id, venue_order_id, list_id, trade_id, side, type, tif, purpose, tranche,
     status, reason, code, price, stop_price, qty, cum_qty, avg_px, created_ns, acked_ns FROM orders
@@ -101,6 +105,12 @@ impl Ledger {
     pub fn order_of_venue(&self, number: VenueOrderId) -> Result<Option<(ClientOrderId, Purpose)>, LedgerError> {
         let sql = "SELECT client_order_id, purpose FROM orders WHERE venue_order_id = ?1";
         Ok(self.rows(sql, params![number.0], |row| Ok((order_id(row, 0)?, named(row, 1)?)))?.pop())
+    }
+
+    /// Every fill of every run, oldest first.
+    pub fn fills(&self) -> Result<Vec<FillRow>, LedgerError> {
+        let all = self.rows(ALL_FILLS, params![], fill)?;
+        Ok(all.into_iter().map(|(fill, _)| fill).collect())
     }
 
     fn open_fills(&self, trade_no: u32) -> Result<Vec<(FillRow, Purpose)>, LedgerError> {

@@ -60,6 +60,18 @@ impl Ledger {
         Ok(Ledger { db, path, market, pending: VecDeque::new(), dropped: 0 })
     }
 
+    /// Makes this ledger one of `mode` (`paper`, `live`), or refuses if it is already one of the other.
+    pub fn claim(&mut self, mode: &'static str) -> Result<(), LedgerError> {
+        match self.state("mode")? {
+            Some(found) if found != mode => Err(LedgerError::Mode { path: self.path.clone(), found, asked: mode }),
+            Some(_) => Ok(()),
+            None => {
+                let stored = self.db.execute(rows::SET_STATE, params!["mode", mode]);
+                stored.map(drop).map_err(|why| LedgerError::write(&self.path, why))
+            }
+        }
+    }
+
     /// The number of a new run, on disk before it is returned. Higher than any earlier one, even if the database was
     /// replaced by a fresh one meanwhile: it also never lies below the seconds since 1970.
     pub fn next_epoch(&mut self, now: Time) -> Result<u32, LedgerError> {

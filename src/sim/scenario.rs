@@ -56,6 +56,9 @@ pub struct Scenario {
     /// Start balances: asset to amount, 8 decimals at most.
     #[serde(deserialize_with = "amounts")]
     pub balances: BTreeMap<String, i64>,
+    /// Added to the first order, list and trade number, 0 to 10^15: for a venue that opens again on the same accounts.
+    #[serde(default)]
+    pub ids_from: i64,
     /// API keys the venue knows; worthless and public.
     #[serde(default)]
     pub keys: Keys,
@@ -309,6 +312,7 @@ impl Scenario {
                 "must lie between 1 and 100",
             ),
             (self.market.taker_permille <= 1_000, "market.taker_permille", "must be at most 1000"),
+            ((0..=1_000_000_000_000_000).contains(&self.ids_from), "ids_from", "must lie between 0 and 10^15"),
             (public_ok, "keys.ed25519_public", "must be 64 hex digits"),
         ]
         .into_iter()

@@ -41,7 +41,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Name of the venue in ledger and metrics.
-const VENUE: &str = "binance_spot";
+pub(super) const VENUE: &str = "binance_spot";
 /// Streams that entries stand on.
 const NEEDED: &[StreamId] =
     &[StreamId::BinanceBbo, StreamId::BinanceCandle, StreamId::BinanceUser, StreamId::SolanaSlot];
@@ -84,6 +84,7 @@ fn ground(blueprint: &Blueprint) -> Result<Ground, Failure> {
     let lock = files::lock_dir(dir).map_err(|why| failed(&why))?;
     let market = Market { venue: VENUE, symbol: config.symbols.spot };
     let mut ledger = Ledger::open(dir, market).map_err(|why| failed(&why))?;
+    ledger.claim(config.mode.name()).map_err(|why| failed(&why))?;
     let signer = parts::signer(config, &blueprint.secrets)?;
     let api_key = parts::api_key(&blueprint.secrets);
     let ca_file = config.endpoints.ca_file.as_deref();

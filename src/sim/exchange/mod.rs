@@ -121,9 +121,11 @@ impl Exchange {
         let mut pairs = Vec::new();
         for spec in &settings.symbols {
             spec.check()?;
-            pairs.push(Pair::new(*spec, number(spec.base), number(spec.quote), settings.start));
+            let pair = Pair::new(*spec, number(spec.base), number(spec.quote), settings.start);
+            pairs.push(Pair { next_trade_id: FIRST_TRADE_ID + settings.ids_from, ..pair });
         }
         let none = vec![Amount::default(); assets.len()];
+        let ids_from = settings.ids_from;
         let house = Account::new(assets.len(), OrderCounts::new(u32::MAX, u32::MAX));
         Ok(Exchange {
             now: settings.start,
@@ -137,8 +139,8 @@ impl Exchange {
             ended_lists: VecDeque::new(),
             fees: none.clone(),
             issued: none,
-            next_order_id: FIRST_ORDER_ID,
-            next_list_id: FIRST_LIST_ID,
+            next_order_id: FIRST_ORDER_ID + ids_from,
+            next_list_id: FIRST_LIST_ID + ids_from,
             next_execution_id: FIRST_EXECUTION_ID,
             next_prevented_id: 1,
             next_made_up_id: 1,

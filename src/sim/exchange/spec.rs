@@ -223,6 +223,8 @@ pub struct ExchangeSettings {
     pub orders_per_day: u32,
     /// When the venue opens.
     pub start: Time,
+    /// Added to the first order, list and trade number: a venue that opens again never gives a number twice.
+    pub ids_from: i64,
 }
 
 impl ExchangeSettings {
@@ -235,6 +237,7 @@ impl ExchangeSettings {
             orders_per_10s: 50,
             orders_per_day: 160_000,
             start,
+            ids_from: 0,
         }
     }
 }

@@ -93,6 +93,7 @@ impl Venue {
             symbols: vec![SymbolSpec { start_price: floor(scenario.mid_at(0)), ..spec }, SymbolSpec::btcusdt()],
             fee_maker: scenario.fees.maker,
             fee_taker: scenario.fees.taker,
+            ids_from: scenario.ids_from,
             ..ExchangeSettings::solusdt(now)
         };
         let mut exchange = Exchange::new(settings).map_err(|error| StartError::Symbol(error.to_string()))?;
