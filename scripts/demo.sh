@@ -6,5 +6,6 @@ cd "$(dirname "$0")/.."
 . scripts/lib.sh
 need_rust
 command -v cc >/dev/null || need_packages gcc libc6-dev
+[ -x target/release/sol_volume_bot ] || say 'building; the first time takes some minutes' >&2
 cargo build --release --locked --quiet
 exec ./target/release/sol_volume_bot demo "$@"

@@ -83,7 +83,13 @@ fn show(args: &DemoArgs) -> Result<(), Failure> {
     let story = !args.headless;
     let mut house = house::build(Blueprint { config, secrets, order_rest, order_ws_api, clock, net, story })?;
     let ops = house.ops_addr();
-    tell(args, &format!("dashboard: http://{ops}/   metrics: http://{ops}/metrics   ends by itself, or with Ctrl-C"));
+    let head = format!("dashboard: http://{ops}/   metrics: http://{ops}/metrics   JSON lines: stdout   stop: Ctrl-C");
+    tell(args, &head);
+    let seconds = args.length.as_secs();
+    tell(
+        args,
+        &format!("hours of the market in {seconds} s, from built-in venues over loopback; nothing here is real money"),
+    );
     let length_ns = i64::try_from(args.length.as_nanos()).unwrap_or(i64::MAX);
     let until = clock.now().plus(length_ns);
     house.stand(&signals, None, |_| clock.now() >= until);

@@ -164,7 +164,14 @@ impl Cold {
     /// Reads every ring, within bounds.
     fn drain(&mut self) -> usize {
         let mut count = 0;
-        while count < NOTES_PER_TURN_MAX
+        while let Ok(line) = self.rings.lines.try_recv() {
+            self.status.started_up |= line.event == "READY";
+            self.status.stopping |= line.event == "SHUTDOWN";
+            self.sinks.lines.put(&line);
+            count += 1;
+        }
+        let notes_max = count + NOTES_PER_TURN_MAX;
+        while count < notes_max
             && let Some(note) = self.rings.hot.pop()
         {
             match note {
@@ -178,12 +185,6 @@ impl Cold {
         for _ in 0..NOTES_PER_TURN_MAX {
             let Some(note) = self.rings.gateway.pop().or_else(|| self.rings.ingest.pop()) else { break };
             self.on_wire(&note);
-            count += 1;
-        }
-        while let Ok(line) = self.rings.lines.try_recv() {
-            self.status.started_up |= line.event == "READY";
-            self.status.stopping |= line.event == "SHUTDOWN";
-            self.sinks.lines.put(&line);
             count += 1;
         }
         count

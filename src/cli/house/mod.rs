@@ -150,6 +150,9 @@ pub fn build(blueprint: Blueprint) -> Result<House, Failure> {
     let names = ColdNames { venue: VENUE, symbol: config.symbols.spot, needed: NEEDED };
     let cold = Cold::new(rings, sinks, names, status);
 
+    // Before anybody else can say a word.
+    let start = start_line(config, ground.epoch, clock).with("ops", ops.addr().to_string());
+    common.lines.try_send(start).map_err(|why| failed(&why))?;
     let pollers = start_pollers(pollers, slow, clock)?;
     let (stop_trading, stop_cold) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let cold = runners.cold.spawn(vec![Box::new(cold)], clock, Arc::clone(&stop_cold)).map_err(|why| failed(&why))?;
@@ -158,10 +161,9 @@ pub fn build(blueprint: Blueprint) -> Result<House, Failure> {
         trading.push(runner.spawn(agents, clock, Arc::clone(&stop_trading)).map_err(|why| failed(&why))?);
     }
     let (words, lines, board, lock) = (common.words, common.lines, common.board, ground.lock);
-    let (config, epoch) = (blueprint.config, ground.epoch);
+    let config = blueprint.config;
     Ok(House {
         config,
-        epoch,
         clock,
         words,
         lines,
@@ -176,6 +178,11 @@ pub fn build(blueprint: Blueprint) -> Result<House, Failure> {
         stop_cold,
         lock,
     })
+}
+
+fn start_line(config: &Config, epoch: u32, clock: Clock) -> Line {
+    let line = Line::info(clock.now(), "START", format!("sol_volume_bot {}", env!("CARGO_PKG_VERSION")));
+    line.with("mode", config.mode.name()).with("epoch", epoch).with("symbol", config.symbols.spot.as_str())
 }
 
 fn failed(why: &dyn std::fmt::Display) -> Failure {

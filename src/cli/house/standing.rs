@@ -31,7 +31,6 @@ const HELPER_PATIENCE: Duration = Duration::from_secs(2);
 /// A house that stands.
 pub struct House {
     pub(super) config: Config,
-    pub(super) epoch: u32,
     pub(super) clock: Clock,
     pub(super) words: Sender<Control>,
     pub(super) lines: Sender<Line>,
@@ -66,9 +65,6 @@ impl House {
     /// Says READY, then waits until a signal or `done` ends the run; SIGHUP reloads from `sources`.
     pub fn stand(&mut self, signals: &Signals, sources: Option<&Sources>, mut done: impl FnMut(&Status) -> bool) {
         let now = self.clock.now();
-        let start = Line::info(now, "START", format!("sol_volume_bot {}", env!("CARGO_PKG_VERSION")));
-        let start = start.with("mode", self.config.mode.name()).with("epoch", self.epoch);
-        self.line(start.with("symbol", self.config.symbols.spot.as_str()).with("ops", self.ops.addr().to_string()));
         self.line(Line::info(now, "READY", "every thread runs; entries wait for the streams named by /readyz"));
         let mut reloads = signals.reloads();
         while !signals.stop_asked() && !done(&self.board.read()) {
