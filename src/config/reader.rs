@@ -6,12 +6,17 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use super::endpoints::without_query;
 use super::error::{ConfigError, Fault, Origin};
 use super::nearest::nearest;
 use super::source::{Given, Literal, Source};
 use crate::types::units::{DecimalError, parse_decimal};
+use crate::types::{Bps, Ratio};
+
+/// Decimal places of basis points.
+pub(super) const BPS_DECIMALS: u32 = 2;
 
 /// Bounds of a number, in its smallest parts, and the words for them.
 #[derive(Clone, Debug)]
@@ -89,6 +94,17 @@ impl Reader {
 
     /// Reads any key by its own parser; the default if it is absent or faulty.
     pub fn read<T: Debug>(&mut self, key: &str, default: T, parse: impl FnOnce(&Given) -> Result<T, Fault>) -> T {
+        self.read_shown(key, default, |value| format!("{value:?}"), parse)
+    }
+
+    /// As [`Reader::read`]; `show` writes the value in force as the user would.
+    fn read_shown<T>(
+        &mut self,
+        key: &str,
+        default: T,
+        show: impl FnOnce(&T) -> String,
+        parse: impl FnOnce(&Given) -> Result<T, Fault>,
+    ) -> T {
         let given = self.source.given.get(key).cloned();
         let value = match given {
             None => default,
@@ -100,7 +116,7 @@ impl Reader {
                 }
             },
         };
-        self.effective.insert(key.to_owned(), format!("{value:?}"));
+        self.effective.insert(key.to_owned(), show(&value));
         value
     }
 
@@ -118,9 +134,14 @@ impl Reader {
         }
     }
 
-    /// A decimal of `decimals` places within bounds; `"30%"` means 0.30.
+    /// A decimal of `decimals` places (0, [`BPS_DECIMALS`] or 8) within bounds; `"30%"` means 0.30.
     pub fn decimal(&mut self, key: &str, default: i64, decimals: u32, within: &Bounds) -> i64 {
-        self.read(key, default, |given| number(given, decimals, within))
+        let show = |value: &i64| match decimals {
+            0 => value.to_string(),
+            BPS_DECIMALS => Bps(i32::try_from(*value).unwrap_or(i32::MAX)).to_string(),
+            _ => Ratio(*value).to_string(),
+        };
+        self.read_shown(key, default, show, |given| number(given, decimals, within))
     }
 
     /// A whole number within bounds.
@@ -139,7 +160,8 @@ impl Reader {
 
     /// A span such as `"3h"`, in ns, within bounds.
     pub fn span_ns(&mut self, key: &str, default: i64, within: &Bounds) -> i64 {
-        self.read(key, default, |given| {
+        let show = |ns: &i64| humantime::format_duration(Duration::from_nanos(ns.max(&0).unsigned_abs())).to_string();
+        self.read_shown(key, default, show, |given| {
             let wrong = || Fault::Type {
                 allowed: format!("a duration in quotes such as \"5m\" or \"3h\": {}", within.allowed),
             };
@@ -153,8 +175,9 @@ impl Reader {
     }
 
     /// One of a few words.
-    pub fn choice<T: Copy + Debug>(&mut self, key: &str, default: T, words: &[(&str, T)]) -> T {
-        self.read(key, default, |given| {
+    pub fn choice<T: Copy + PartialEq>(&mut self, key: &str, default: T, words: &[(&str, T)]) -> T {
+        let show = |value: &T| words.iter().find(|(_, known)| known == value).map_or("", |(word, _)| word).to_owned();
+        self.read_shown(key, default, show, |given| {
             let found = words.iter().find(|(word, _)| *word == given.text);
             match (found, &given.literal) {
                 (Some((_, value)), Literal::Text | Literal::Shadow) => Ok(*value),

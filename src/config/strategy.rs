@@ -4,7 +4,7 @@
 //! `0.30`, or `"30%"`.
 
 use super::error::Fault;
-use super::reader::{Bounds, Reader, bounds, number};
+use super::reader::{BPS_DECIMALS, Bounds, Reader, bounds, number};
 use super::source::Literal;
 use super::values::StaleAfter;
 use crate::types::ids::StreamId;
@@ -128,6 +128,10 @@ fn optional_ratio(reader: &mut Reader, key: &str, off: i64, within: &Bounds) -> 
     if reader.says(key) { ratio(reader, key, off, within) } else { reader.read(key, Off(off), |_| Ok(Off(off))).into() }
 }
 
+fn optional_span_ns(reader: &mut Reader, key: &str, within: &Bounds) -> i64 {
+    if reader.says(key) { reader.span_ns(key, 0, within) } else { reader.read(key, Off(0), |_| Ok(Off(0))).0 }
+}
+
 /// A rule that is not in use.
 struct Off(i64);
 impl std::fmt::Debug for Off {
@@ -172,7 +176,7 @@ fn thresholds(reader: &mut Reader) -> Params {
             RATIO_DECIMALS,
             &price_bounds(),
         )),
-        max_hold_ns: reader.span_ns("thresholds.max_hold", 0, &hold),
+        max_hold_ns: optional_span_ns(reader, "thresholds.max_hold", &hold),
         ..BLANK
     }
 }
@@ -183,10 +187,12 @@ fn risk(reader: &mut Reader, params: &mut Params) {
         reader.count(key, default, within) * NANOS_PER_MILLI
     };
     let bps = |reader: &mut Reader, key: &str, default: i64| {
-        Bps(
-            reader.decimal(key, default, 2, &bounds(1..=50_000, "above 0, at most 500 (100 = 1 %), at most 2 decimals"))
-                as i32,
-        )
+        Bps(reader.decimal(
+            key,
+            default,
+            BPS_DECIMALS,
+            &bounds(1..=50_000, "above 0, at most 500 (100 = 1 %), at most 2 decimals"),
+        ) as i32)
     };
     params.max_trade_risk = ratio(reader, "risk.max_trade_risk", ONE / 20, &share);
     params.stop_loss = Price(reader.decimal("risk.stop_loss", 155 * PRICE_SCALE, RATIO_DECIMALS, &price_bounds()));
