@@ -58,8 +58,8 @@ pub fn open(mut config: Config, mut secrets: Secrets, clock: Clock) -> Result<(B
     use_paper_keys(&mut config, &mut secrets, &scenario);
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let settings = ServerSettings { listen, scenario, tls: None, clock };
+    let net = house::net(&config, clock)?; // first what the configuration may have wrong
     let handle = Arc::new(Server::start(settings).map_err(|why| failed(&why))?);
-    let net = house::net(&config, clock)?;
     let stop = Arc::new(AtomicBool::new(false));
     let mirror = mirror(&handle, &config, &net, &stop)?;
     let blueprint = Blueprint {

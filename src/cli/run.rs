@@ -78,6 +78,7 @@ fn trade(sources: &Sources) -> Result<(), Failure> {
 
 fn live(config: Config, secrets: Secrets, clock: Clock) -> Result<Blueprint, Failure> {
     let net = house::net(&config, clock)?;
+    house::signer(&config, &secrets)?; // a key that cannot sign is a fault of the configuration: nothing opens yet
     let (order_rest, order_ws_api) = (config.endpoints.binance_rest.clone(), config.endpoints.binance_ws_api.clone());
     Ok(Blueprint { config, secrets, order_rest, order_ws_api, clock, net, story: false })
 }
