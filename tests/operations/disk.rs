@@ -1,0 +1,92 @@
+//! A disk that is full: entries stop, the position stays guarded, and when there is room again nothing is missing.
+
+use std::ffi::OsStr;
+use std::process::Command;
+
+use sol_volume_bot::sim::server::Snapshot;
+
+use crate::rig::{Bot, House, PATIENCE, cents, shell, tell};
+
+/// Mounts a small disk that only this process tree sees, runs the program on it, and fills or frees it when told.
+const ON_A_SMALL_DISK: &str = r#"
+    disk=$1; shift
+    mount -t tmpfs -o size=1m small "$disk" || exit 77
+    "$@" <&- &
+    bot=$!
+    echo "{\"event\":\"PID\",\"pid\":$bot}"
+    while read -r word; do
+        case $word in
+            fill) cat /dev/zero > "$disk/ballast" 2> /dev/null; echo '{"event":"FULL"}' ;;
+            free) rm "$disk/ballast"; echo '{"event":"FREE"}' ;;
+            keep) wait "$bot"; code=$?; cp "$disk/data/engine.db"* "$disk/../"; exit "$code" ;;
+        esac
+    done
+"#;
+
+/// A new mount namespace, as root or in a user namespace of its own; `None` where the system allows neither.
+fn unshare() -> Option<&'static [&'static str]> {
+    let ways: [&[&str]; 2] = [&["unshare", "-m"], &["unshare", "-rm"]];
+    ways.into_iter().find(|way| {
+        let mounts = Command::new(way[0]).args(&way[1..]).args(["sh", "-c", "mount -t tmpfs probe /mnt"]).output();
+        mounts.is_ok_and(|output| output.status.success())
+    })
+}
+
+fn start_on_small_disk(house: &House, way: &[&str]) -> Bot {
+    house.write();
+    let disk = house.folder.path("disk");
+    std::fs::create_dir(&disk).expect("ours");
+    let data = disk.join("data");
+    let mut args: Vec<&OsStr> = vec![disk.as_os_str(), OsStr::new(env!("CARGO_BIN_EXE_sol_volume_bot"))];
+    args.extend(house.args().map(OsStr::new));
+    args.push(data.as_os_str());
+    let mut bot = Bot::spawn(shell(&house.folder, way, ON_A_SMALL_DISK, &args));
+    bot.pid = u32::try_from(bot.line("PID")["pid"].as_u64().expect("a number")).expect("a process id");
+    bot
+}
+
+#[test]
+fn a_full_disk_stops_entries_keeps_the_orders_and_loses_nothing() {
+    let Some(way) = unshare() else {
+        return println!("SKIPPED: this system lets the test mount no small disk (unshare -m)");
+    };
+    let mut house = House::new("disk");
+    house.set("execution", "tranche_window", "\"6s\"");
+    let mut bot = start_on_small_disk(&house, way);
+    bot.line("READY");
+    bot.line("PROTECTED");
+    let guarded = |snapshot: &Snapshot| snapshot.open_lists.len() == 2;
+    assert!(house.venue.wait_for(PATIENCE, guarded).1);
+
+    tell(&mut bot, "fill");
+    bot.line("FULL");
+    let fatal = bot.line("FATAL");
+    let told = fatal["msg"].as_str().expect("a text");
+    assert!(told.contains("engine.db: cannot be written: ") && told.contains("full"), "{told}");
+    assert_eq!(bot.line("PAUSE")["reason"], "journal");
+    let bought = house.placed("order.place");
+    let refused = bot.next("REFUSED", |line| line["rule"] == "paused");
+    assert!(refused["tranche"].as_u64() > Some(1), "{refused}");
+    assert_eq!(house.placed("order.place"), bought, "no tranche while the ledger does not write");
+    assert!(guarded(&house.venue.snapshot()), "the protective orders stay");
+    house.venue.set_mid(cents(16_460)); // + 2 %: a fill that only memory knows
+    bot.next("FILL", |line| line["side"] == "sell");
+
+    tell(&mut bot, "free");
+    bot.line("FREE");
+    bot.line("LEDGER_OK");
+    let fills = house.venue.snapshot().trades.len();
+    tell(&mut bot, "keep");
+    bot.signal(libc::SIGTERM);
+    let ended = bot.ended();
+    assert_eq!(ended.code, Some(0), "{}\n{}", ended.stdout, ended.stderr);
+    let db = rusqlite::Connection::open(house.folder.path("engine.db")).expect("kept");
+    let count = |sql: &str| -> i64 { db.query_row(sql, [], |row| row.get(0)).expect(sql) };
+    assert_eq!(
+        usize::try_from(count("SELECT count(*) FROM fills")),
+        Ok(fills),
+        "every fill of the venue is in the ledger"
+    );
+    assert_eq!(count("SELECT count(*) FROM state WHERE key = 'pause.journal'"), 1, "paused until the operator resumes");
+    assert_eq!(count("SELECT count(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'"), 1);
+}

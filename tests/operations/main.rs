@@ -1,0 +1,14 @@
+//! Operation: what a user sees who configures, starts, watches, signals and stops the program, all of it from outside:
+//! the binary as a child process, the built-in venues in the test's own.
+
+#[path = "../net/certs.rs"]
+mod certs;
+mod disk;
+mod edges;
+mod refusals;
+mod rig;
+mod secrets;
+mod signals;
+mod starts;
+mod tls;
+mod watching;
