@@ -94,10 +94,10 @@ fn show(args: &DemoArgs) -> Result<(), Failure> {
     let until = clock.now().plus(length_ns);
     house.stand(&signals, None, |_| clock.now() >= until);
     let status = house.status();
-    house.close();
+    let closed = house.close();
     venue.stop();
     tell(args, &epilogue(&status, &dir));
-    Ok(())
+    closed
 }
 
 fn tell(args: &DemoArgs, text: &str) {

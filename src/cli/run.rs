@@ -86,6 +86,5 @@ fn live(config: Config, secrets: Secrets, clock: Clock) -> Result<Blueprint, Fai
 fn stand(blueprint: Blueprint, signals: &Signals, sources: &Sources) -> Result<(), Failure> {
     let mut house: House = house::build(blueprint)?;
     house.stand(signals, Some(sources), |_| false);
-    house.close();
-    Ok(())
+    house.close()
 }

@@ -3,6 +3,7 @@
 //! Thread: main.  Invariants: on the way down the engine hears it first and gets time to settle its orders; the cold
 //! side ends last, when nobody can tell it anything any more.
 
+use crate::cli::{Failure, exit};
 use crate::config::{self, Config, Sources};
 use crate::sys::clock::Clock;
 use crate::sys::files::DirLock;
@@ -27,6 +28,10 @@ const LOOK: Duration = Duration::from_millis(50);
 const SETTLE_NS_MAX: i64 = 15 * NANOS_PER_SEC;
 /// How long the helpers may take to end.
 const HELPER_PATIENCE: Duration = Duration::from_secs(2);
+
+/// What a run says that ends while the ledger takes no rows.
+const LEDGER_BEHIND: &str = "ended with rows that the ledger did not take: the log has them (FILL, ORDER_ACKED, \
+    ORDER_DONE), and the next start asks the venue for every fill it does not know";
 
 /// A house that stands.
 pub struct House {
@@ -108,8 +113,8 @@ impl House {
     }
 
     /// Ends cleanly: the engine stops entering, protective orders stay (or the position is sold, by config), records
-    /// are flushed.
-    pub fn close(self) {
+    /// are flushed. Errors: the ledger took not all of them.
+    pub fn close(self) -> Result<(), Failure> {
         self.line(Line::info(self.clock.now(), "SHUTDOWN", "stopping: no new entries"));
         self.say(Control::Stop);
         let until = self.clock.now().plus(SETTLE_NS_MAX);
@@ -131,6 +136,10 @@ impl House {
             alerts.stop(HELPER_PATIENCE, self.clock);
         }
         drop(self.lock);
+        match self.board.read().ledger_fault {
+            None => Ok(()),
+            Some(why) => Err(Failure::new(exit::FAILED, &format!("{LEDGER_BEHIND}. {why}"))),
+        }
     }
 
     /// The engine took the stop, and nothing is on its way that could leave coins without one.
