@@ -8,7 +8,7 @@ use crate::sys::clock::Clock;
 use crate::threads::helpers::web;
 use crate::types::event::{Balance, ClockOffset};
 use crate::types::instrument::Symbol;
-use crate::types::{ClientOrderId, Instrument, Notional, Qty};
+use crate::types::{ClientOrderId, Instrument, Notional, Qty, VenueOrderId};
 use crate::venue::binance_spot::answer::FillAnswer;
 use crate::venue::binance_spot::budget::RateLimit;
 use crate::venue::binance_spot::info::{self, SymbolStatus};
@@ -20,6 +20,10 @@ use std::path::Path;
 const CLOCK_ROUNDS: usize = 9;
 /// How late a start-up query may arrive, ms.
 const RECV_WINDOW_MS: u32 = 5_000;
+/// Trades that the venue lists in one answer, as asked for.
+const TRADES_PER_PAGE: usize = 1_000;
+/// Answers read at most: far more than a run leaves behind.
+const TRADE_PAGES_MAX: usize = 100;
 /// Venue codes that mean "not with this key": bad key format, refused key, bad signature, not authorised.
 const KEY_CODES: [i32; 4] = [-2014, -2015, -1022, -1002];
 
@@ -72,11 +76,23 @@ impl<'a> Desk<'a> {
         }
         let fees = self.get(&self.signed().commission(symbol), rest::commission)?;
         let instrument = Instrument { fee_maker: fees.maker, fee_taker: fees.taker, ..info.instrument };
-        let account = self.get(&self.signed().account(), |body| rest::account(body, &instrument))?;
+        let (cash, base, open_orders) = self.ask_account(&instrument)?;
+        Ok(VenueFacts { instrument, limits: info.limits, clock, cash, base, open_orders })
+    }
+
+    /// The facts again as far as our own orders change them: fewer questions, for when coins wait for their stop.
+    pub fn ask_again(&mut self, facts: VenueFacts) -> Result<VenueFacts, Failure> {
+        self.offset_ns = facts.clock.offset_ns;
+        let (cash, base, open_orders) = self.ask_account(&facts.instrument)?;
+        Ok(VenueFacts { cash, base, open_orders, ..facts })
+    }
+
+    fn ask_account(&self, instrument: &Instrument) -> Result<(Notional, Qty, Vec<OpenOrder>), Failure> {
+        let account = self.get(&self.signed().account(), |body| rest::account(body, instrument))?;
         if !account.can_trade {
             return Err(Failure::new(exit::CREDENTIALS, &"the account may not trade (`canTrade` is false)"));
         }
-        let open_orders = self.get(&self.signed().open_orders(symbol), rest::open_orders)?;
+        let open_orders = self.get(&self.signed().open_orders(instrument.symbol), rest::open_orders)?;
         let cash = match account.quote {
             Balance::Quote { free, locked } => free.checked_add(locked),
             Balance::Base { .. } => None,
@@ -88,17 +104,37 @@ impl<'a> Desk<'a> {
         let (Some(cash), Some(base)) = (cash, base) else {
             return Err(Failure::new(exit::FAILED, &"the account's balances do not fit our numbers"));
         };
-        Ok(VenueFacts { instrument, limits: info.limits, clock, cash, base, open_orders })
+        Ok((cash, base, open_orders))
     }
 
-    /// Trades of the symbol from number `from` on, oldest first.
-    pub fn trades_from(&self, instrument: &Instrument, from: i64) -> Result<Vec<FillAnswer>, Failure> {
-        let target = self.signed().my_trades(instrument.symbol, Some(from));
-        self.get(&target, |body| rest::my_trades(body, instrument))
+    /// Our trades of the symbol from number `from` on, all of them, oldest first.
+    pub fn trades_from(&self, instrument: &Instrument, mut from: i64) -> Result<Vec<FillAnswer>, Failure> {
+        let mut trades = Vec::new();
+        for _ in 0..TRADE_PAGES_MAX {
+            let target = self.signed().my_trades(instrument.symbol, Some(from));
+            let page = self.get(&target, |body| rest::my_trades(body, instrument))?;
+            let last = page.iter().map(|trade| trade.trade_id).max();
+            let is_full = page.len() >= TRADES_PER_PAGE;
+            trades.extend(page);
+            match last {
+                Some(last) if is_full => from = last + 1,
+                _ => return Ok(trades),
+            }
+        }
+        let many = TRADE_PAGES_MAX * TRADES_PER_PAGE;
+        let why = format!("more than {many} trades since trade {from} of the ledger: is this the account's data_dir?");
+        Err(Failure::new(exit::FAILED, &why))
+    }
+
+    /// One order by the venue's number.
+    pub fn order(&self, symbol: Symbol, number: VenueOrderId) -> Result<OpenOrder, Failure> {
+        self.get(&self.signed().order_by_number(symbol, number), rest::order)
     }
 
     /// Cancels these orders (a leg takes its whole list with it); one that is gone already is fine.
-    pub fn cancel(&self, symbol: Symbol, orders: &[ClientOrderId]) -> Result<(), Failure> {
+    pub fn cancel(&mut self, facts: &VenueFacts, orders: &[ClientOrderId]) -> Result<(), Failure> {
+        self.offset_ns = facts.clock.offset_ns;
+        let symbol = facts.instrument.symbol;
         for id in orders {
             let url = format!("{}{}", self.base_url, self.signed().order(symbol, *id));
             let request = self.agent.delete(&url).header(rest::API_KEY_HEADER, self.api_key);

@@ -85,13 +85,17 @@ fn ground(blueprint: &Blueprint) -> Result<Ground, Failure> {
     let market = Market { venue: VENUE, symbol: config.symbols.spot };
     let mut ledger = Ledger::open(dir, market).map_err(|why| failed(&why))?;
     ledger.claim(config.mode.name()).map_err(|why| failed(&why))?;
-    let signer = parts::signer(config, &blueprint.secrets)?;
-    let api_key = parts::api_key(&blueprint.secrets);
-    let ca_file = config.endpoints.ca_file.as_deref();
-    let mut desk = Desk::new(&blueprint.order_rest, &api_key, &signer, ca_file, blueprint.clock)?;
-    let (facts, past) = past::settle(&mut desk, &mut ledger, config.symbols.spot, blueprint.clock)?;
+    let (facts, past) = at_desk(blueprint, |desk| past::look(desk, &mut ledger, config.symbols.spot, blueprint.clock))?;
     let epoch = ledger.next_epoch(blueprint.clock.now()).map_err(|why| failed(&why))?;
     Ok(Ground { lock, ledger, epoch, past, facts })
+}
+
+/// Asks the venue by REST.
+fn at_desk<T>(blueprint: &Blueprint, ask: impl FnOnce(&mut Desk<'_>) -> Result<T, Failure>) -> Result<T, Failure> {
+    let signer = parts::signer(&blueprint.config, &blueprint.secrets)?;
+    let api_key = parts::api_key(&blueprint.secrets);
+    let ca_file = blueprint.config.endpoints.ca_file.as_deref();
+    ask(&mut Desk::new(&blueprint.order_rest, &api_key, &signer, ca_file, blueprint.clock)?)
 }
 
 /// What every room on the cold side and the main thread shares.
@@ -122,21 +126,24 @@ pub fn build(blueprint: Blueprint) -> Result<House, Failure> {
     let common = Common::new(config, clock)?;
     // The port first: an occupied one must stop the start before the venue hears of us.
     let ops = open_ops(&blueprint, &common)?;
-    let ground = ground(&blueprint)?;
+    let mut ground = ground(&blueprint)?;
     let pollers = parts::pollers(config, &ground.ledger, clock)?;
     let alerts = Alerts::start(alert_settings(&blueprint), clock, &common.lines).map_err(|why| failed(&why))?;
 
     let plan = topology::plan(&parts::thread_wishes(config), &cores::allowed(), cores::usable_count());
     let runners = Runners::open(&plan).map_err(|why| failed(&why))?;
     let wiring = topology::wire(&plan, &runners);
-    let setup = parts::engine_setup(config, &ground.ledger, &ground.facts, &ground.past, ground.epoch, clock)?;
-    let mut status = Status::new(clock.now(), config.mode.name(), config.symbols.spot.to_string(), ground.epoch);
-    status.pauses = setup.paused.iter().collect();
-    status.consecutive_losses = setup.consecutive_losses;
     let view = Arc::new(HotView::default());
     let Wiring { market, journal_ingest, hot, command, report, journal_gateway, slow, control, cold, gauges } = wiring;
 
     let (links, settings, order_link, session) = connections(&blueprint, &ground.facts, &runners)?;
+    // Last of all that can fail: what earlier runs left at the venue goes only now.
+    let seen = (ground.facts, ground.past);
+    let (facts, past) = at_desk(&blueprint, |desk| past::clear(desk, &mut ground.ledger, seen, clock))?;
+    let setup = parts::engine_setup(config, &ground.ledger, &facts, &past, ground.epoch, clock)?;
+    let mut status = Status::new(clock.now(), config.mode.name(), config.symbols.spot.to_string(), ground.epoch);
+    status.pauses = setup.paused.iter().collect();
+    status.consecutive_losses = setup.consecutive_losses;
     let agents: [Box<dyn Agent>; 3] = [
         Box::new(Ingest::new(links, settings, clock, market, journal_ingest)),
         Box::new(Hot::new(Engine::new(setup), clock, hot, Arc::clone(&view))),

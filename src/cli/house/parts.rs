@@ -6,7 +6,7 @@ use super::past::Past;
 use crate::cli::venue_facts::VenueFacts;
 use crate::cli::{Failure, exit};
 use crate::config::{Config, KeyType, Layout as LayoutWish, Secrets};
-use crate::engine::{OpenPosition, PauseSet, Setup};
+use crate::engine::{PauseSet, Setup};
 use crate::ledger::Ledger;
 use crate::sys::clock::Clock;
 use crate::sys::net::{ConnectBudget, Endpoint, HttpClient, Link, LinkConfig, Net, Resolver, TlsContext};
@@ -15,7 +15,7 @@ use crate::threads::ingest::IngestLinks;
 use crate::topology::{Layout, ThreadWishes};
 use crate::types::record::PauseReason;
 use crate::types::time::{NANOS_PER_DAY, NANOS_PER_SEC};
-use crate::types::{Notional, Qty, StreamId};
+use crate::types::{Notional, StreamId};
 use crate::venue::binance_spot::candles::Interval;
 use crate::venue::binance_spot::market::{MarketSession, MarketSettings, StaleAfter};
 use crate::venue::binance_spot::sign::Signer;
@@ -140,15 +140,6 @@ pub fn engine_setup(
         .copied()
         .filter(|reason| *reason != PauseReason::DailyLoss || day_equity.is_some())
         .collect();
-    let position = match &past.memory.open_trade {
-        None => None,
-        Some(trade) => {
-            let held = OpenPosition::of_fills(trade.trade_no, (Qty::ZERO, Notional::ZERO), &past.fills);
-            let odd =
-                format!("the fills of round trip {} sell more than they bought: look at engine.db", trade.trade_no);
-            Some(held.ok_or_else(|| Failure::new(exit::FAILED, &odd))?)
-        }
-    };
     let last_entry = ledger.last_entry().map_err(|why| Failure::new(exit::FAILED, &why))?;
     Ok(Setup {
         instrument: facts.instrument,
@@ -162,7 +153,7 @@ pub fn engine_setup(
         paused,
         cash: facts.cash,
         base: facts.base,
-        position,
+        position: past.position,
         trades_known_to: past.trades_known_to,
         day_equity,
         last_entry,

@@ -113,6 +113,11 @@ impl SignedTargets<'_> {
         self.signed("/api/v3/order", &format!("symbol={symbol}&origClientOrderId={id}"))
     }
 
+    /// One order by the venue's number, live or not.
+    pub fn order_by_number(&self, symbol: Symbol, number: VenueOrderId) -> String {
+        self.signed("/api/v3/order", &format!("symbol={symbol}&orderId={}", number.0))
+    }
+
     /// `path?query&signature=…`: what is signed is exactly what is sent; all our values are plain ASCII.
     fn signed(&self, path: &str, query: &str) -> String {
         let joint = if query.is_empty() { "" } else { "&" };
@@ -262,7 +267,7 @@ pub fn commission(body: &[u8]) -> Result<Fees, RestError> {
 }
 
 /// An order that lives at the venue.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenOrder {
     /// Our name of it; `None` if it is not ours.
     pub id: Option<ClientOrderId>,
@@ -280,18 +285,25 @@ pub struct OpenOrder {
 
 /// Reads `openOrders`.
 pub fn open_orders(body: &[u8]) -> Result<Vec<OpenOrder>, RestError> {
-    const WHAT: &str = "openOrders";
-    listed(WHAT, body, |at| {
-        let found = answer::answer(body, at)?;
-        let need = |name| DecodeError::Missing { name };
-        Ok(OpenOrder {
-            id: ClientOrderId::parse(found.client),
-            venue_order_id: VenueOrderId(found.order_id),
-            list_id: found.list_id,
-            side: found.side.ok_or(need("side"))?,
-            qty: found.order_qty.ok_or(need("origQty"))?,
-            cum_qty: found.cum_qty.ok_or(need("executedQty"))?,
-        })
+    listed("openOrders", body, |at| order_at(body, at))
+}
+
+/// Reads one order, as the answer to a question about it says it.
+pub fn order(body: &[u8]) -> Result<OpenOrder, RestError> {
+    venue_error(body).map_or(Ok(()), Err)?;
+    order_at(body, 0).map_err(|why| RestError::Decode { what: "order", why })
+}
+
+fn order_at(body: &[u8], at: usize) -> Result<OpenOrder, DecodeError> {
+    let found = answer::answer(body, at)?;
+    let need = |name| DecodeError::Missing { name };
+    Ok(OpenOrder {
+        id: ClientOrderId::parse(found.client),
+        venue_order_id: VenueOrderId(found.order_id),
+        list_id: found.list_id,
+        side: found.side.ok_or(need("side"))?,
+        qty: found.order_qty.ok_or(need("origQty"))?,
+        cum_qty: found.cum_qty.ok_or(need("executedQty"))?,
     })
 }
 
