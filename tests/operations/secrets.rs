@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use sol_volume_bot::sim::scenario::{DEMO_ED25519_KEY, DEMO_ED25519_PEM, DEMO_HMAC_SECRET};
+use sol_volume_bot::sim::scenario::{DEMO_ED25519_KEY, DEMO_ED25519_PEM, DEMO_HMAC_KEY, DEMO_HMAC_SECRET};
 use sol_volume_bot::sim::server::{Alert, Channel, Fault, Snapshot};
 
 use crate::rig::{
@@ -145,7 +145,14 @@ fn no_secret_appears_in_anything_that_a_run_with_failures_leaves_behind() {
     house.set("endpoints", "telegram", "\"http://elsewhere.example/telegram\"");
     seen.add_ended("refused config", house.start().ended());
     let webhook = SLACK_PATH.rsplit('/').next().expect("a path");
-    seen.holds_none_of(&[DEMO_HMAC_SECRET, "a-key-that-the-venue-does-not-know", TELEGRAM_TOKEN, webhook, OPS_TOKEN]);
+    seen.holds_none_of(&[
+        DEMO_HMAC_KEY,
+        DEMO_HMAC_SECRET,
+        "a-key-that-the-venue-does-not-know",
+        TELEGRAM_TOKEN,
+        webhook,
+        OPS_TOKEN,
+    ]);
     let (_, telegram_key) = TELEGRAM_TOKEN.split_once(':').expect("bot and key");
     seen.holds_none_of(&[telegram_key]);
 }
