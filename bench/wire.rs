@@ -117,7 +117,7 @@ fn measure(client: Client, run: Run) -> Option<Value> {
         let parks = client == Client::Park;
         let house = house::build(doors_in, run.trigger, ENGINE_CORE, parks.then_some(SPIN_NS));
         let floor = Floor::connect(addr(&doors["floor"]), ca_file.as_deref(), parks);
-        let (sweeper, spreads) = Sweeper::new(house.cold, run.trigger);
+        let (sweeper, spreads) = Sweeper::new(house.cold, run.trigger, house.has_traded);
         let stop = Arc::new(AtomicBool::new(false));
         let thread = house
             .runner

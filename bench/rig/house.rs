@@ -6,14 +6,14 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::rand::SystemRandom;
 use ring::signature::Ed25519KeyPair;
 use sol_volume_bot::engine::{Engine, OpenPosition, PauseSet, Setup};
-use sol_volume_bot::ring::{EventItem, Sender};
+use sol_volume_bot::ring::{EventItem, Gauge, Sender};
 use sol_volume_bot::sys::clock::Clock;
 use sol_volume_bot::sys::net::{
     ConnectBudget, Endpoint, HttpClient, Link, LinkConfig, Net, Resolver, TlsContext, link::TOKENS_PER_LINK,
@@ -201,6 +201,10 @@ pub struct House {
     pub cold: ColdRings,
     /// Engines begun so far; an entry may be triggered once this has risen.
     pub engines: Arc<AtomicU32>,
+    /// To be set by whoever reads the gateway's notes once an order went out.
+    pub has_traded: Arc<AtomicBool>,
+    /// Depth and overflow of the ring from ingest to hot.
+    pub market: Arc<Gauge>,
     /// Our clock.
     pub clock: Clock,
     /// The thread, not yet started.
@@ -235,10 +239,12 @@ pub fn build(doors: Doors<'_>, trigger: Trigger, core: usize, spin_ns: Option<i6
     });
     let rest = Endpoint::parse(&format!("http://{}", doors.addrs[0])).expect("an endpoint"); // nothing is asked of it
     let links = IngestLinks { market, slots, rest: HttpClient::new(rest, net.clone(), 1 << 20) };
+    let market = wiring.market.gauge();
     let ingest = Ingest::new(links, market_settings(), clock, wiring.market, wiring.journal_ingest);
     let view = Arc::new(HotView::default());
     let hot = Hot::new(Engine::new(setup(trigger, 1, clock.now())), clock, wiring.hot, Arc::clone(&view));
     let engines = Arc::new(AtomicU32::new(0));
+    let has_traded = Arc::new(AtomicBool::new(trigger == Trigger::Entry)); // the first engine gets its history at once
     let trader = Trader {
         hot: Some(hot),
         view,
@@ -247,14 +253,15 @@ pub fn build(doors: Doors<'_>, trigger: Trigger, core: usize, spin_ns: Option<i6
         slow: wiring.slow,
         engines: Arc::clone(&engines),
         epoch: 1,
-        has_traded: trigger == Trigger::Entry, // the first engine gets its history at once
+        has_traded: Arc::clone(&has_traded),
     };
     let gateway = Gateway::new(orders, session(), clock, (wiring.command, wiring.report, wiring.journal_gateway));
     let runner = runners.trading.remove(0);
-    House { ingest, hot: trader, gateway, cold: wiring.cold, engines, clock, runner }
+    House { ingest, hot: trader, gateway, cold: wiring.cold, engines, has_traded, market, clock, runner }
 }
 
-fn market_settings() -> MarketSettings {
+/// What the market session follows.
+pub fn market_settings() -> MarketSettings {
     let stale_after = StaleAfter { bbo_ns: LONG_NS, depth_ns: LONG_NS, trade_ns: LONG_NS, candle_ns: LONG_NS };
     let symbol = instrument().symbol;
     MarketSettings {
@@ -291,7 +298,7 @@ pub struct Trader {
     slow: Sender<EventItem>,
     engines: Arc<AtomicU32>,
     epoch: u32,
-    has_traded: bool,
+    has_traded: Arc<AtomicBool>,
 }
 
 impl Trader {
@@ -310,7 +317,7 @@ impl Trader {
             hot.turn(now);
         }
         self.hot = Some(hot);
-        self.has_traded = false;
+        self.has_traded.store(false, Ordering::Relaxed);
         self.engines.fetch_add(1, Ordering::Release); // whoever waits for it sees an engine that knows its history
     }
 }
@@ -319,11 +326,9 @@ impl Agent for Trader {
     fn turn(&mut self, now: Time) -> Work {
         let Some(hot) = &mut self.hot else { return Work::NONE };
         let work = hot.turn(now);
-        let open = self.view.orders_open.load(Ordering::Relaxed) > 0;
-        if self.trigger == Trigger::Entry && self.has_traded && !open {
+        let is_open = self.view.orders_open.load(Ordering::Relaxed) > 0;
+        if self.trigger == Trigger::Entry && self.has_traded.load(Ordering::Relaxed) && !is_open {
             self.begin_anew(now);
-        } else {
-            self.has_traded |= open;
         }
         work
     }

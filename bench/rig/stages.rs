@@ -3,6 +3,7 @@
 //! Runs on: the trading thread, after the gateway's turn, so it takes nothing from an order under way. In the product
 //! the cold agent reads these rings from another core.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sol_volume_bot::threads::runner::{Agent, Work};
@@ -27,16 +28,17 @@ pub struct Sweeper {
     rings: ColdRings,
     verb: Verb,
     spreads: Spreads,
+    has_traded: Arc<AtomicBool>,
     turns: u32,
     last: Time,
 }
 
 impl Sweeper {
-    /// Counts the orders that answer `trigger`.
-    pub fn new(rings: ColdRings, trigger: Trigger) -> (Sweeper, Spreads) {
+    /// Counts the orders that answer `trigger`, and says in `has_traded` that there was one.
+    pub fn new(rings: ColdRings, trigger: Trigger, has_traded: Arc<AtomicBool>) -> (Sweeper, Spreads) {
         let verb = if trigger == Trigger::Slot { Verb::CancelList } else { Verb::Place };
         let spreads: Spreads = Arc::new(Mutex::new(std::array::from_fn(|_| Spread::new())));
-        (Sweeper { rings, verb, spreads: Arc::clone(&spreads), turns: 0, last: Time::NONE }, spreads)
+        (Sweeper { rings, verb, spreads: Arc::clone(&spreads), has_traded, turns: 0, last: Time::NONE }, spreads)
     }
 }
 
@@ -52,6 +54,7 @@ impl Agent for Sweeper {
         while let Some(note) = self.rings.gateway.pop() {
             let WireNote::Sent { verb, sent, trigger, stages_ns, .. } = note else { continue };
             if verb == self.verb {
+                self.has_traded.store(true, Ordering::Relaxed);
                 let mut spreads = self.spreads.lock().unwrap_or_else(PoisonError::into_inner);
                 let stages = stages_ns.into_iter().map(i64::from).chain([sent.since(trigger)]);
                 spreads.iter_mut().zip(stages).for_each(|(spread, ns)| spread.add(ns));

@@ -18,6 +18,8 @@ use super::peer::{Peer, listen};
 
 /// Longest wait for an order.
 const ORDER_NS_MAX: i64 = 10 * NANOS_PER_SEC;
+/// For the last answers to reach the engine before the first trigger.
+const READY_NS: i64 = 20 * NANOS_PER_MILLI;
 /// A trigger unanswered for so long is followed by another one.
 const OVERTAKEN_NS: i64 = 100 * NANOS_PER_MILLI;
 
@@ -131,6 +133,10 @@ impl Venue {
         if self.trigger == Trigger::Slot {
             self.serve_until("orderList.place.oco");
         }
+        let ready = self.clock.now().plus(READY_NS);
+        while self.clock.now() < ready {
+            self.idle();
+        }
     }
 
     /// Makes the market ready for [`Venue::fire`]: before a slot, the top of book moves.
@@ -187,6 +193,11 @@ impl Venue {
         } else {
             self.quote();
         }
+    }
+
+    /// Sends frames that were made before, over the market connection, as fast as they are taken.
+    pub fn pour(&mut self, frames: &[u8]) {
+        self.market.write(frames);
     }
 
     /// Answers what comes while nothing else is to do.

@@ -16,6 +16,7 @@ use crate::types::order::{ExecKind, ExecutionReport, FeeAsset, Liquidity, Reason
 use crate::types::record::PauseReason;
 use crate::types::units::{Price, Qty};
 use crate::types::{ClientOrderId, Time, VenueOrderId};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -63,14 +64,29 @@ pub struct Hot {
     timers: [Option<Time>; TimerId::ALL.len()],
     seq: u64,
     at: Time,
+    /// Answers to orders that found the command ring full: the engine hears them before anything else.
+    unsent: VecDeque<ExecutionReport>,
+    /// The newest event, not in the journal yet; its commands are in `out`.
+    unwritten: Option<Event>,
     journal_full: bool,
 }
 
 impl Hot {
     /// Around an engine that has seen nothing yet.
     pub fn new(engine: Engine, clock: Clock, rings: HotRings, view: Arc<HotView>) -> Hot {
-        let timers = [None; TimerId::ALL.len()];
-        Hot { engine, clock, rings, view, out: CommandBuf::new(), timers, seq: 0, at: Time::NONE, journal_full: false }
+        Hot {
+            engine,
+            clock,
+            rings,
+            view,
+            out: CommandBuf::new(),
+            timers: [None; TimerId::ALL.len()],
+            seq: 0,
+            at: Time::NONE,
+            unsent: VecDeque::with_capacity(UNSENT_MAX),
+            unwritten: None,
+            journal_full: false,
+        }
     }
 
     /// Gives the rings back, for a house that goes on with another engine.
@@ -79,6 +95,9 @@ impl Hot {
     }
 
     fn next(&mut self, now: Time) -> Option<EventItem> {
+        if let Some(report) = self.unsent.pop_front() {
+            return Some(internal(EventKind::Execution(report), self.at));
+        }
         let rings = &mut self.rings;
         let item = rings.report.pop().or_else(|| rings.control.pop());
         item.or_else(|| self.due_timer(now)).or_else(|| self.rings.market.pop()).or_else(|| self.rings.slow.pop())
@@ -91,28 +110,26 @@ impl Hot {
         Some(internal(EventKind::Timer(id), now))
     }
 
-    /// One event through the engine, its commands to the gateway, then all of it to the journal.
-    fn consume(&mut self, item: EventItem) {
+    /// One event through the engine, its commands to the gateway. Output: whether an order is on its way; the record
+    /// then waits for the next turn, so that on a fused core the venue comes first.
+    fn consume(&mut self, item: EventItem) -> bool {
+        self.write_down();
         let step_from = self.clock.now();
         self.seq += 1;
         self.at = self.at.max(step_from);
         let event = Event { seq: self.seq, at: self.at, ..item.event };
         self.out.clear();
         self.engine.step(&event, &mut self.out);
-        let mut unsent = Unsent::default();
-        if !self.out.is_empty() {
-            let stamps = Stamps { trigger: event.recv, decoded: item.decoded, step_from, step_to: self.clock.now() };
-            self.carry_out(stamps, &mut unsent);
+        self.unwritten = Some(event);
+        if self.out.is_empty() {
+            return false;
         }
-        if !self.out.is_empty() || matches!(event.kind, EventKind::Control(_)) {
-            self.publish(); // a word of the operator is answered even if it asks for nothing
-        }
-        self.journal(&event);
-        unsent.iter().for_each(|report| self.consume(internal(EventKind::Execution(report), self.at)));
+        self.carry_out(Stamps { trigger: event.recv, decoded: item.decoded, step_from, step_to: self.clock.now() })
     }
 
-    /// Orders leave before anything is written down: the venue first, the record after.
-    fn carry_out(&mut self, stamps: Stamps, unsent: &mut Unsent) {
+    /// Timers are armed, orders pushed. Output: whether there was an order.
+    fn carry_out(&mut self, stamps: Stamps) -> bool {
+        let mut is_order_sent = false;
         for command in self.out.iter() {
             match command {
                 Command::ArmTimer { id, at } => self.timers[*id as usize] = Some(*at),
@@ -123,18 +140,27 @@ impl Hot {
                     let kept_free = if new { self.rings.command.depth() / 4 } else { 0 };
                     let item = CommandItem { command: *order, stamps };
                     if room <= kept_free || self.rings.command.push(item).is_err() {
-                        unsent.add(order);
+                        refuse(order, &mut self.unsent);
+                    } else {
+                        is_order_sent = true;
                     }
                 }
             }
         }
+        is_order_sent
     }
 
-    fn journal(&mut self, event: &Event) {
-        _ = self.rings.journal.push(HotNote::Event(*event)); // a full ring is counted by its gauge, and halts below
+    /// The newest event and its commands to the journal, what came of them to whoever looks. Output: whether one waited.
+    fn write_down(&mut self) -> bool {
+        let Some(event) = self.unwritten.take() else { return false };
+        _ = self.rings.journal.push(HotNote::Event(event)); // a full ring is counted by its gauge, and halts below
         for command in self.out.iter() {
             _ = self.rings.journal.push(HotNote::Command(*command));
         }
+        if !self.out.is_empty() || matches!(event.kind, EventKind::Control(_)) {
+            self.publish(); // a word of the operator is answered even if it asks for nothing
+        }
+        true
     }
 
     fn publish(&self) {
@@ -156,12 +182,18 @@ impl Hot {
 
 impl Agent for Hot {
     fn turn(&mut self, now: Time) -> Work {
+        if self.write_down() {
+            self.watch_journal(now);
+        }
         let mut done = Work::NONE;
         while done.count < EVENTS_PER_TURN_MAX {
             let Some(item) = self.next(now) else { break };
-            self.consume(item);
             done.count += 1;
+            if self.consume(item) {
+                return done;
+            }
         }
+        self.write_down();
         if done != Work::NONE {
             self.watch_journal(now);
         }
@@ -169,53 +201,49 @@ impl Agent for Hot {
     }
     fn idle(&self) -> bool {
         let rings = &self.rings;
-        rings.report.is_empty() && rings.control.is_empty() && rings.market.is_empty() && rings.slow.is_empty()
+        let at_rest = self.unwritten.is_none() && self.unsent.is_empty();
+        at_rest
+            && rings.report.is_empty()
+            && rings.control.is_empty()
+            && rings.market.is_empty()
+            && rings.slow.is_empty()
     }
     fn deadline(&self) -> Option<Time> {
         self.timers.iter().flatten().min().copied()
     }
     fn finish(&mut self, now: Time) {
-        self.turn(now);
+        for _ in 0..EVENTS_PER_TURN_MAX {
+            if self.turn(now) == Work::NONE {
+                break;
+            }
+        }
+        self.write_down();
     }
 }
 
-/// Reports about commands that never reached the gateway because its ring was full: at most one per order command.
-#[derive(Default)]
-struct Unsent {
-    reports: [Option<ExecutionReport>; UNSENT_MAX],
-    len: usize,
-}
-/// An OCO has two legs; a step sends far fewer than this.
+/// Orders that one step may send without the table of refusals growing.
 const UNSENT_MAX: usize = 32;
 
-impl Unsent {
-    fn add(&mut self, command: &Command) {
-        match command {
-            Command::Place(order) => self.put(order.id, ExecKind::Rejected),
-            Command::PlaceOco(oco) => {
-                self.put(oco.take_profit, ExecKind::Rejected);
-                self.put(oco.stop, ExecKind::Rejected);
-            }
-            Command::CancelReplace(both) => {
-                self.put(both.new.id, ExecKind::Rejected);
-                self.put(both.cancel.target, ExecKind::CancelRejected);
-            }
-            Command::Cancel(cancel) => self.put(cancel.target, ExecKind::CancelRejected),
-            Command::CancelList(list) => {
-                self.put(list.take_profit, ExecKind::CancelRejected);
-                self.put(list.stop, ExecKind::CancelRejected);
-            }
-            Command::Query(query) => self.put(query.target, ExecKind::Unknown),
-            Command::CancelAll | Command::ArmTimer { .. } | Command::Alert(_) | Command::Record(_) => {}
+/// Reports about an order that never reached the gateway because its ring was full.
+fn refuse(order: &Command, reports: &mut VecDeque<ExecutionReport>) {
+    let mut put = |id, kind| reports.push_back(never_sent(id, kind));
+    match order {
+        Command::Place(order) => put(order.id, ExecKind::Rejected),
+        Command::PlaceOco(oco) => {
+            put(oco.take_profit, ExecKind::Rejected);
+            put(oco.stop, ExecKind::Rejected);
         }
-    }
-    fn put(&mut self, id: ClientOrderId, kind: ExecKind) {
-        assert!(self.len < UNSENT_MAX, "one step sent more orders than the table of refusals holds");
-        self.reports[self.len] = Some(never_sent(id, kind));
-        self.len += 1;
-    }
-    fn iter(&self) -> impl Iterator<Item = ExecutionReport> + use<> {
-        self.reports.into_iter().flatten()
+        Command::CancelReplace(both) => {
+            put(both.new.id, ExecKind::Rejected);
+            put(both.cancel.target, ExecKind::CancelRejected);
+        }
+        Command::Cancel(cancel) => put(cancel.target, ExecKind::CancelRejected),
+        Command::CancelList(list) => {
+            put(list.take_profit, ExecKind::CancelRejected);
+            put(list.stop, ExecKind::CancelRejected);
+        }
+        Command::Query(query) => put(query.target, ExecKind::Unknown),
+        Command::CancelAll | Command::ArmTimer { .. } | Command::Alert(_) | Command::Record(_) => {}
     }
 }
 

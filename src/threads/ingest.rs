@@ -34,6 +34,8 @@ pub struct Ingest {
     rest: HttpClient,
     asked: Option<Asked>,
     chores_at: Time,
+    /// The turn before left the slots alone; never two in a row.
+    slots_wait: bool,
 }
 
 /// What the REST client was last asked for.
@@ -90,7 +92,7 @@ impl Ingest {
         let tape = Tape { session: MarketSession::new(settings), settings, out, opened: 0 };
         let chain = Chain { session: SlotSession::new(), heard: Vec::with_capacity(64), opened: 0 };
         let IngestLinks { market, slots, rest } = links;
-        Ingest { market, tape, slots, chain, rest, asked: None, chores_at: Time::NONE }
+        Ingest { market, tape, slots, chain, rest, asked: None, chores_at: Time::NONE, slots_wait: false }
     }
 
     /// Ten times a second: silence, and what is owed by REST.
@@ -253,6 +255,11 @@ impl LinkHandler for Chain {
 impl Agent for Ingest {
     fn turn(&mut self, now: Time) -> Work {
         let mut handled = self.market.turn(now, &mut self.tape);
+        // A tick goes on at once: on a fused core a look at the other socket would stand between it and its order.
+        self.slots_wait = handled > 0 && !self.slots_wait;
+        if self.slots_wait {
+            return Work { count: u32::try_from(handled).unwrap_or(u32::MAX) };
+        }
         handled += self.slots.turn(now, &mut self.chain);
         for event in self.chain.heard.drain(..) {
             self.tape.out.tell(event);
