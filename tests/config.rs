@@ -87,6 +87,23 @@ fn the_shipped_file_shows_every_key_with_its_default() {
 }
 
 #[test]
+fn values_are_shown_as_a_person_writes_them() {
+    let shown = parse(USERS_OWN).expect("loads").effective;
+    for (key, text) in [
+        ("risk.stop_loss", "155"),
+        ("risk.max_trade_risk", "0.05"),
+        ("risk.slippage_window", "5m"),
+        ("execution.tranche_window", "3h"),
+        ("thresholds.candle", "5m"),
+        ("thresholds.rsi_exit", "off"),
+        ("exchange.binance_key", "BINANCE_API_KEY"),
+        ("alerts.slack_webhook", "not set"),
+    ] {
+        assert_eq!(shown.get(key).map(String::as_str), Some(text), "{key}");
+    }
+}
+
+#[test]
 fn money_is_read_from_the_literals_text_and_never_rounded() {
     let with = |value: &str| parse(&USERS_OWN.replace("support_low   = 160", &format!("support_low = {value}")));
     for (literal, parts) in [

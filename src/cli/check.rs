@@ -88,7 +88,8 @@ fn report(config: &Config, venue: Option<&VenueFacts>, offline: bool) -> Value {
         "config": "sound",
         "mode": config.mode.name(),
         "values": config.effective,
-        "host": { "cores": cores::allowed(), "facts": format!("{host:?}") },
+        "host": { "cores": cores::allowed(), "isolated": host.isolated, "tickless": host.tickless, "governor": host.governor,
+            "smt_active": host.smt_active, "huge_pages": host.huge_pages, "clock_source": host.clock_source },
         "venue": venue,
     })
 }
