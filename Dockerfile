@@ -1,7 +1,8 @@
 # One static binary and nothing else: no shell, no libc, no CA files (the roots are inside the binary).
 # Build the binary first, on the host or in CI, so that the image needs no compiler:
 #   ./scripts/build_static.sh && docker build -t sol_volume_bot .
-# Run it with its configuration, secrets and data mounted:
+# Run it with its configuration, secrets and data mounted; the image's user must own the last two:
+#   mkdir -p data && sudo chown 65532 data .env
 #   docker run --network host --user 65532 \
 #     -v "$PWD/config:/config:ro" -v "$PWD/.env:/.env:ro" -v "$PWD/data:/data" sol_volume_bot run --mode paper
 FROM scratch

@@ -83,7 +83,7 @@ fn show(args: &DemoArgs) -> Result<(), Failure> {
     let story = !args.headless;
     let mut house = house::build(Blueprint { config, secrets, order_rest, order_ws_api, clock, net, story })?;
     let ops = house.ops_addr();
-    let head = format!("dashboard: http://{ops}/   metrics: http://{ops}/metrics   JSON lines: stdout   stop: Ctrl-C");
+    let head = format!("dashboard: http://{ops}/   metrics: http://{ops}/metrics   ends by itself, or with Ctrl-C");
     tell(args, &head);
     let seconds = args.length.as_secs();
     tell(

@@ -241,7 +241,7 @@ impl Reader {
                 None
             }
         };
-        self.effective.insert(key.to_owned(), format!("{value:?}"));
+        self.effective.insert(key.to_owned(), value.clone().unwrap_or_else(|| "not set".to_owned()));
         value
     }
 }
