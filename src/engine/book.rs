@@ -4,9 +4,11 @@
 
 use crate::types::event::{Bbo, ClockOffset, StreamState};
 use crate::types::ids::StreamId;
-use crate::types::time::Time;
+use crate::types::time::{NANOS_PER_SEC, Time};
 use crate::types::units::{Price, RATIO_SCALE, Ratio};
 
+/// How long the last trade is believed while nobody tells of newer ones.
+const LAST_NS_MAX: i64 = NANOS_PER_SEC;
 /// Number of streams.
 const STREAMS: usize = StreamId::ALL.len();
 
@@ -18,6 +20,7 @@ pub(super) struct Book {
     heard: [Time; STREAMS],
     volume_at: Time,
     clock: Option<ClockOffset>,
+    last: Option<(Price, Time)>,
 }
 
 impl Book {
@@ -29,6 +32,7 @@ impl Book {
             heard: [Time::NONE; STREAMS],
             volume_at: Time::NONE,
             clock: None,
+            last: None,
         }
     }
     /// A new top of book; one that cannot be (crossed, locked, not positive) leaves none.
@@ -36,6 +40,15 @@ impl Book {
         self.on_heard(StreamId::BinanceBbo, now);
         let sound = bbo.bid.0 > 0 && bbo.bid < bbo.ask;
         self.bbo = sound.then_some(bbo);
+    }
+    /// A trade at this price, anybody's or our own.
+    pub(super) fn on_last(&mut self, price: Price, now: Time) {
+        self.last = Some((price, now));
+    }
+    /// Price of the last trade; `None` once the stream that would tell of newer ones is not up.
+    pub(super) fn last_px(&self, now: Time) -> Option<Price> {
+        let is_told = self.state(StreamId::BinanceTrade) == StreamState::Up;
+        self.last.filter(|(_, at)| is_told || now.since(*at) <= LAST_NS_MAX).map(|(price, _)| price)
     }
     /// The top of book, if there is a sound one.
     pub(super) fn bbo(&self) -> Option<Bbo> {

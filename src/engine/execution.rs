@@ -73,6 +73,7 @@ impl Engine {
         let maker = maker.unwrap_or(Maker { purpose, arrival: Price::ZERO });
         let booked = self.position.book(fill, maker, self.now);
         self.money.on_fill(&booked);
+        self.book.on_last(fill.last_px, self.now);
         if !booked.is_sound {
             self.pauses.pause(PauseReason::Venue, out);
         }

@@ -57,7 +57,8 @@ pub(super) struct Exits {
     pub pairs: [Option<Pair>; 2],
     attempts: [u16; 2],
     retry_at: Time,
-    unprotected: u8,
+    /// Stops that failed, by slot.
+    unprotected: [u8; 2],
 }
 
 impl Exits {
@@ -116,10 +117,12 @@ impl Engine {
         let ratio = Ratio(RATIO_SCALE.checked_add(above.0)?);
         Some(self.instrument.price_ceil(self.position.entry_px()?.times_ceil(ratio)?))
     }
-    /// Where a take-profit may rest now: its target, or one tick above the best bid if that is higher.
+    /// Where a take-profit may rest now: its target, or one tick above the best bid or the last trade if that is higher.
+    /// The venue takes no pair whose target is not above the last trade, and a target filled in part is the last trade.
     pub(super) fn tp_price(&self, target: Price) -> Price {
         let bid = self.book.bbo().map_or(Price::ZERO, |bbo| bbo.bid);
-        let above = Price(bid.0.saturating_add(self.instrument.tick.0));
+        let highest = bid.max(self.book.last_px(self.now).unwrap_or(Price::ZERO));
+        let above = Price(highest.0.saturating_add(self.instrument.tick.0));
         self.instrument.price_ceil(target.max(above))
     }
     fn stop_price(&self) -> Price {
@@ -214,7 +217,7 @@ impl Engine {
             if tp_status == OrderStatus::Rejected || stop_status == OrderStatus::Rejected {
                 self.on_pair_refused(reasons, pair.tp_price, out);
             } else if stop_status == OrderStatus::Expired && reasons.contains(&Reason::Unprotected) {
-                self.on_stop_failed(out);
+                self.on_stop_failed(slot, out);
             }
         }
     }
@@ -238,11 +241,13 @@ impl Engine {
         };
         self.start_close(reason, out);
     }
-    /// A stop that should have worked did not. Once, with the price above it, it may be placed again; else out.
-    fn on_stop_failed(&mut self, out: &mut CommandBuf) {
-        self.exits.unprotected = self.exits.unprotected.saturating_add(1);
+    /// A stop that should have worked did not. Once a slot, with the price above it, it may be placed again; else out.
+    fn on_stop_failed(&mut self, slot: u8, out: &mut CommandBuf) {
+        let Some(failed) = self.exits.unprotected.get_mut(usize::from(slot) - 1) else { return };
+        *failed = failed.saturating_add(1);
+        let is_first = *failed == 1;
         let is_above = self.book.mid().is_some_and(|mid| mid > self.params.stop_loss);
-        if self.exits.unprotected > 1 || !is_above {
+        if !is_first || !is_above {
             self.start_close(ExitReason::Unprotected, out);
         }
     }

@@ -242,7 +242,11 @@ impl Engine {
             EventKind::Stream(state) => self.on_stream(event.stream, state, out),
             EventKind::Balance(balance) => self.on_balance(balance, out),
             EventKind::Clock(clock) => self.book.on_clock(clock),
-            EventKind::Depth(_) | EventKind::Trade(_) => self.book.on_heard(event.stream, event.at),
+            EventKind::Depth(_) => self.book.on_heard(event.stream, event.at),
+            EventKind::Trade(trade) => {
+                self.book.on_heard(event.stream, event.at);
+                self.book.on_last(trade.price, event.at);
+            }
         }
     }
 

@@ -374,6 +374,10 @@ impl Desk {
         let stops = self.live().into_iter().filter(|(leg, ..)| matches!(leg, Leg::Stop(_)));
         Qty(stops.map(|(_, qty, ..)| qty.0).sum())
     }
+    pub fn live_price(&self, leg: Leg) -> Price {
+        let found = self.live().into_iter().find(|(of, ..)| *of == leg);
+        found.map(|(_, _, price, _)| price).unwrap_or_else(|| panic!("no live {leg:?}"))
+    }
     pub fn live_id(&self, leg: Leg) -> ClientOrderId {
         let mut live = self.venue.orders.values().filter(|held| held.is_live() && held.order.id.leg == leg);
         live.next().unwrap_or_else(|| panic!("no live {leg:?}")).order.id

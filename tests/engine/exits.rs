@@ -30,7 +30,10 @@ fn a_partial_target_is_cancelled_and_the_rest_protected_at_once() {
     desk.enter_all();
     let before = held(&desk);
     desk.market("167.40", "167.45");
+    let target = desk.live_price(Leg::TakeProfit(1));
     desk.lift_target(1, Some(sol("1")));
+    let again = desk.live_price(Leg::TakeProfit(1));
+    assert_eq!(again.0, target.0 + instrument().tick.0, "above the last trade, or the venue refuses the pair");
     assert_eq!(held(&desk), Qty(before.0 - sol("1").0));
     assert_eq!(desk.live_stop_qty(), held(&desk));
     assert_eq!(desk.status().naked_since, Time::NONE);
@@ -260,6 +263,19 @@ fn a_stop_that_the_venue_lost_is_replaced_above_the_stop_and_sold_below_it() {
     desk.deliver();
     assert!(is_flat(&desk), "a second time means out");
     assert_eq!(exit_reasons(&desk), [ExitReason::Unprotected]);
+}
+
+#[test]
+fn stops_of_both_slots_lost_in_one_stroke_are_both_replaced() {
+    let mut desk = Desk::new();
+    desk.enter_all();
+    for leg in [Leg::Stop(1), Leg::Stop(2)] {
+        let stop = desk.live_id(leg);
+        desk.venue.end(stop, OrderStatus::Expired, Reason::Unprotected);
+    }
+    desk.deliver();
+    assert_eq!(desk.live_stop_qty(), held(&desk), "placed again");
+    assert_eq!(exit_reasons(&desk), []);
 }
 
 #[test]
