@@ -2,6 +2,11 @@
 //! scenario (`proof.rs`) is judged by the venue's own record, never by the engine's word.
 
 mod books;
+mod doubts;
+mod entries;
+mod exits;
+mod outages;
 mod paths;
 mod proof;
+mod restart;
 mod rig;

@@ -35,6 +35,7 @@ pub struct Record<'a> {
     pub before: &'a Snapshot,
     pub venue: &'a Handle,
     pub config: &'a toml::Table,
+    pub blind_ms: i64,
 }
 
 /// The account at one moment of its history.
@@ -105,7 +106,7 @@ impl Record<'_> {
     /// From event to event: no coins naked for too long, no fill beyond the risk.
     fn walk(&self) -> Result<(), String> {
         let stop = px(&format!("{}", self.number("risk", "stop_loss")));
-        let allowed_ns = self.number("risk", "naked_ms_max") as i64 * 1_000_000 + SCHEDULING_NS;
+        let allowed_ns = (self.number("risk", "naked_ms_max") as i64 + self.blind_ms) * 1_000_000 + SCHEDULING_NS;
         let start = (self.before.coins("SOL").0, self.before.balance("USDT"));
         let mut now =
             Moment { coins: start.0, cost: 0, cash: i128::from(start.1.0 + start.1.1), stops: BTreeMap::new() };

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use sol_volume_bot::sim::scenario::{DEMO_HMAC_KEY, DEMO_HMAC_SECRET, Scenario};
-use sol_volume_bot::sim::server::{Handle, Server, ServerSettings, Snapshot};
+use sol_volume_bot::sim::server::{Handle, Received, Server, ServerSettings, Snapshot};
 use sol_volume_bot::sys::clock::Clock;
 use sol_volume_bot::types::Price;
 
@@ -24,6 +24,9 @@ use crate::proof;
 
 /// Longest wait for anything that must happen; a test that needs it has failed.
 pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Fewer lamports than this are worth less than the venue's smallest order.
+pub const DUST_MAX: i64 = 33_000_000;
 
 /// The mid stands still at 162.50 until told otherwise, small takers trade at the touch (without trades there are no
 /// candles); RSI is low, the volume has fallen.
@@ -105,6 +108,8 @@ pub struct Rig {
     pub venue: Handle,
     /// The configuration as the child got it.
     pub config: toml::Table,
+    /// Time that coins may be naked beyond `naked_ms_max`: a test without a way out to the venue says so here.
+    pub blind_ms: i64,
     dir: PathBuf,
     engine: Option<Engine>,
     /// The account before the first start.
@@ -126,7 +131,7 @@ impl Rig {
         std::fs::write(dir.join("config.toml"), config.to_string()).expect("a writable folder");
         write_secrets(&dir.join(".env"), &venue);
         let before = venue.snapshot();
-        Rig { venue, config, dir, engine: None, before }
+        Rig { venue, config, blind_ms: 0, dir, engine: None, before }
     }
     /// [`Rig::open`] and [`Rig::start`] with the plain scenario.
     pub fn run(overrides: &str) -> Rig {
@@ -227,13 +232,31 @@ impl Rig {
         self.venue.set_mid(price("161.00"));
         self.line("ENTER", |_| true);
     }
-    /// The entry is over (no buy can come any more) and both exits stand for all coins.
-    pub fn entered(&self, tranches: usize) -> Snapshot {
-        let is_entry = |row: &sol_volume_bot::sim::server::Received| row.params.contains("side=BUY");
-        self.until("the last tranche", |rig| {
-            rig.venue.received().iter().filter(|row| is_entry(row)).count() >= tranches
+    /// Entry orders that reached the venue so far.
+    pub fn entries(&self) -> Vec<Received> {
+        self.venue.received().into_iter().filter(|row| row.params.contains("side=BUY")).collect()
+    }
+    /// Waits until so many entry orders reached the venue and all coins have a live stop.
+    pub fn entered(&self, entries: usize) -> Snapshot {
+        self.until("so many entries", |rig| rig.entries().len() >= entries);
+        self.protected()
+    }
+    /// Waits until there are coins and every one above dust has a live stop, by the venue's and the engine's word.
+    pub fn protected(&self) -> Snapshot {
+        let is_safe = |now: &Snapshot| !now.open_lists.is_empty() && proof::is_protected(now);
+        self.until("all coins protected and booked", |rig| {
+            let now = rig.venue.snapshot();
+            is_safe(&now) && rig.status()["position"] == now.coins("SOL").to_string()
         });
-        self.venue_until("all coins protected", |now| !now.open_lists.is_empty() && proof::is_protected(now))
+        self.venue_until("all coins protected", is_safe)
+    }
+    /// Waits until the round trip is over: its line, nothing but dust at the venue, no order left there.
+    pub fn closed(&self) -> Value {
+        let closed = self.line("TRADE_CLOSED", |_| true);
+        let end = self.venue.snapshot();
+        assert!(end.open_orders.is_empty(), "{:?}", end.open_orders);
+        assert!(end.coins("SOL").0 < DUST_MAX, "only dust is left, not {}", end.coins("SOL"));
+        closed
     }
 
     /// SIGTERM, a clean end, the ledger.
@@ -256,7 +279,8 @@ impl Rig {
         let lines = self.lines();
         let books = self.stop();
         let story = || format!("{}\n{}", tail(&lines), self.stderr());
-        let record = proof::Record { before: &self.before, venue: &self.venue, config: &self.config };
+        let record =
+            proof::Record { before: &self.before, venue: &self.venue, config: &self.config, blind_ms: self.blind_ms };
         if let Err(fault) = record.check(&books) {
             panic!("{fault}\n{}", story());
         }
