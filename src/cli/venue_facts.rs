@@ -8,6 +8,7 @@ use crate::sys::clock::Clock;
 use crate::threads::helpers::web;
 use crate::types::event::{Balance, ClockOffset};
 use crate::types::instrument::Symbol;
+use crate::types::record::OrderStatus;
 use crate::types::{ClientOrderId, Instrument, Notional, Qty, VenueOrderId};
 use crate::venue::binance_spot::answer::FillAnswer;
 use crate::venue::binance_spot::budget::RateLimit;
@@ -26,6 +27,9 @@ const TRADES_PER_PAGE: usize = 1_000;
 const TRADE_PAGES_MAX: usize = 100;
 /// Venue codes that mean "not with this key": bad key format, refused key, bad signature, not authorised.
 const KEY_CODES: [i32; 4] = [-2014, -2015, -1022, -1002];
+
+/// Venue code: no order ever had that name.
+const NO_SUCH_ORDER: i32 = -2013;
 
 /// The venue's truth at start.
 #[derive(Clone, Debug)]
@@ -129,6 +133,18 @@ impl<'a> Desk<'a> {
     /// One order by the venue's number.
     pub fn order(&self, symbol: Symbol, number: VenueOrderId) -> Result<OpenOrder, Failure> {
         self.get(&self.signed().order_by_number(symbol, number), rest::order)
+    }
+
+    /// Number, state and filled size of an order by our name of it; `None` if the venue never heard of it.
+    pub fn order_named(
+        &self,
+        symbol: Symbol,
+        id: ClientOrderId,
+    ) -> Result<Option<(VenueOrderId, OrderStatus, Qty)>, Failure> {
+        self.get(&self.signed().order(symbol, id), |body| match rest::order_state(body) {
+            Err(RestError::Venue { code: NO_SUCH_ORDER, .. }) => Ok(None),
+            found => found.map(Some),
+        })
     }
 
     /// Cancels these orders (a leg takes its whole list with it); one that is gone already is fine.

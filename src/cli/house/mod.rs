@@ -3,6 +3,7 @@
 //! Thread: main.  Invariants: nothing trades before the lock, the ledger, the ops port and the venue's facts are in
 //! hand; on the way down orders first, records last.
 
+mod ends;
 mod parts;
 mod past;
 mod standing;

@@ -5,6 +5,7 @@
 //! guessed, and it ends it while the orders of the earlier run still protect the position. Those are cancelled last
 //! (the engine protects the position again under ids of its own).
 
+use super::ends;
 use crate::cli::venue_facts::{Desk, VenueFacts};
 use crate::cli::{Failure, exit};
 use crate::engine::OpenPosition;
@@ -60,6 +61,7 @@ pub fn clear(
     (facts, past): (VenueFacts, Past),
     clock: Clock,
 ) -> Result<(VenueFacts, Past), Failure> {
+    ends::of_the_gone(desk, ledger, &facts, &past.memory.open_orders, clock.now())?;
     let left: Vec<ClientOrderId> = ours(&facts).collect();
     if left.is_empty() {
         return Ok((facts, past));
@@ -68,6 +70,7 @@ pub fn clear(
     desk.cancel(&facts, &left)?;
     let facts = desk.ask_again(facts)?;
     let past = catch_up(desk, ledger, &facts, clock)?;
+    ends::of_the_cancelled(ledger, clock.now())?;
     Ok((facts, past))
 }
 
@@ -218,7 +221,7 @@ fn past_of(ledger: &Ledger, memory: Memory) -> Result<Past, Failure> {
     Ok(Past { memory, position, trades_known_to })
 }
 
-fn broken(why: &LedgerError) -> Failure {
+pub(super) fn broken(why: &LedgerError) -> Failure {
     Failure::new(exit::FAILED, why)
 }
 

@@ -10,6 +10,7 @@ use super::sign::Signer;
 use super::user;
 use crate::types::event::Balance;
 use crate::types::instrument::Symbol;
+use crate::types::record::OrderStatus;
 use crate::types::units::DecimalError;
 use crate::types::{ClientOrderId, Instrument, Millis, Notional, Qty, Ratio, Side, Time, VenueOrderId};
 use crate::venue::DecodeError;
@@ -292,6 +293,24 @@ pub fn open_orders(body: &[u8]) -> Result<Vec<OpenOrder>, RestError> {
 pub fn order(body: &[u8]) -> Result<OpenOrder, RestError> {
     venue_error(body).map_or(Ok(()), Err)?;
     order_at(body, 0).map_err(|why| RestError::Decode { what: "order", why })
+}
+
+/// Number, state and filled size of one order, live or not. Errors: one that the venue never heard of is
+/// [`RestError::Venue`] with code -2013.
+pub fn order_state(body: &[u8]) -> Result<(VenueOrderId, OrderStatus, Qty), RestError> {
+    const WHAT: &str = "order";
+    let found = read(WHAT, body, answer::answer)?;
+    let status = match found.status {
+        b"NEW" => OrderStatus::Working,
+        b"PARTIALLY_FILLED" => OrderStatus::Partly,
+        b"FILLED" => OrderStatus::Filled,
+        b"CANCELED" | b"PENDING_CANCEL" => OrderStatus::Canceled,
+        b"REJECTED" => OrderStatus::Rejected,
+        b"EXPIRED" | b"EXPIRED_IN_MATCH" => OrderStatus::Expired,
+        _ => return Err(missing(WHAT, "a known `status`")),
+    };
+    let cum_qty = found.cum_qty.ok_or_else(|| missing(WHAT, "`executedQty`"))?;
+    Ok((VenueOrderId(found.order_id), status, cum_qty))
 }
 
 fn order_at(body: &[u8], at: usize) -> Result<OpenOrder, DecodeError> {
