@@ -20,8 +20,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-/// Bound of one turn: a burst must not starve the timers.
-const EVENTS_PER_TURN_MAX: u32 = 64;
+/// Bound of one turn: a burst must not starve the timers. Twice what a turn of `ingest` brings at one event a frame, so
+/// that on a fused core the ring drains while the burst lasts.
+const EVENTS_PER_TURN_MAX: u32 = 128;
 /// Free places below which the journal counts as full: one step's commands and its event must still fit.
 const JOURNAL_ROOM_MIN: usize = 2 * (COMMANDS_PER_STEP_MAX + 1);
 
