@@ -9,7 +9,8 @@ use super::runner::{Agent, Work};
 use crate::ring::{CommandItem, EventItem, Receiver, Sender};
 use crate::sys::clock::Clock;
 use crate::sys::net::{ConnId, DownReason, FrameVerdict, Link, LinkHandler, Outbox, Target};
-use crate::types::record::WireNote;
+use crate::types::event::{Control, EventKind};
+use crate::types::record::{PauseReason, WireNote};
 use crate::types::{Event, StreamId, Time};
 use crate::venue::binance_spot::trade::{FrameKind, TradeSession};
 use std::collections::VecDeque;
@@ -40,6 +41,8 @@ struct Desk {
     /// The connection the session is logged on to.
     conn: Option<ConnId>,
     opened: u64,
+    /// The engine knows that the venue has shut the door on our key.
+    barred_told: bool,
 }
 
 impl Gateway {
@@ -52,7 +55,7 @@ impl Gateway {
     ) -> Gateway {
         let (command, report, journal) = rings;
         let backlog = VecDeque::with_capacity(report.depth());
-        let desk = Desk { session, clock, report, backlog, journal, conn: None, opened: 0 };
+        let desk = Desk { session, clock, report, backlog, journal, conn: None, opened: 0, barred_told: false };
         Gateway { link, desk, command, buf: Vec::with_capacity(REQUEST_BYTES_MAX) }
     }
 
@@ -115,6 +118,17 @@ fn deliver(report: &mut Sender<EventItem>, backlog: &mut VecDeque<EventItem>, ev
 impl Desk {
     fn note(&mut self, note: WireNote) {
         _ = self.journal.push(note); // a figure: dropped and counted by the gauge
+    }
+    /// A key that the venue refuses ends entries and wakes somebody: it will not mend itself.
+    fn tell_barred(&mut self, now: Time) {
+        if self.barred_told || !self.session.is_barred() {
+            return;
+        }
+        self.barred_told = true;
+        let kind = EventKind::Control(Control::Halt(PauseReason::Venue));
+        let stream = StreamId::BinanceUser;
+        let event = Event { seq: 0, recv: now, at: now, venue_time: Time::NONE, stream, kind };
+        deliver(&mut self.report, &mut self.backlog, event, now);
     }
     /// Sends what waited; true if nothing waits any more and there is room for a turn of frames.
     fn has_room(&mut self) -> bool {
@@ -190,6 +204,7 @@ impl Agent for Gateway {
             done.count += u32::try_from(handled).unwrap_or(u32::MAX);
         }
         self.keep_time(now);
+        self.desk.tell_barred(now);
         done
     }
     fn idle(&self) -> bool {

@@ -38,6 +38,22 @@ fn news_lock_refuses_entries_until_a_reload_opens_it() {
     assert_eq!(bot.stop().code, Some(0));
 }
 
+#[test]
+fn a_key_revoked_while_we_trade_halts_entries_and_wakes_somebody() {
+    let mut house = House::new("revoked");
+    house.with_alerts();
+    let (mut bot, ops) = house.open();
+    bot.line("PROTECTED");
+    house.venue.fault(Fault::RevokeKey);
+    let pause = bot.next("PAUSE", |line| line["reason"] == "venue");
+    assert_eq!(pause["level"], "warn", "{pause}");
+    ops.until("/readyz", |status, body| status == 503 && body.contains("paused: venue"));
+    assert!(house.venue.wait_for(PATIENCE, |snapshot| snapshot.alerts >= 4).1, "ENTER and FATAL, on both channels");
+    assert!(house.venue.alerts().iter().any(|alert| alert.body.contains("FATAL")), "somebody is woken");
+    assert!(!house.venue.snapshot().open_orders.is_empty(), "the protective orders stay at the venue");
+    bot.stop();
+}
+
 /// Makes the ledger a day older, as if a night had passed.
 fn a_day_passes(house: &House) {
     let db = rusqlite::Connection::open(house.data().join("engine.db")).expect("opens");

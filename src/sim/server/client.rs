@@ -233,10 +233,15 @@ impl Client {
                 Some(frame) => wire.text(&frame),
                 None => Ok(()),
             },
+            (Fault::RevokeKey, Session::Api(_)) => wire.text(KEY_REVOKED),
             _ => Ok(()),
         }
     }
 }
+
+/// What the venue pushes, unasked, when a session's key is deleted or its addresses change.
+const KEY_REVOKED: &str =
+    r#"{"id":null,"status":401,"error":{"code":-2015,"msg":"Invalid API-key, IP, or permissions for action."}}"#;
 
 /// A ping carries its time; a pong must bring it back.
 fn ping_payload(sent: Time) -> Vec<u8> {

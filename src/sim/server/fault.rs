@@ -27,6 +27,8 @@ pub enum Fault {
     ServerShutdown,
     /// Ends every user data subscription with `eventStreamTerminated`.
     CutUserStream,
+    /// Tells every WebSocket API session that its key is no longer valid (401, -2015), as when it is deleted.
+    RevokeKey,
     /// Executes the next n placements, but answers -1007 "unknown".
     TimeoutExecuted(u32),
     /// Does not execute the next n placements, and answers -1007 "unknown".

@@ -144,7 +144,7 @@ impl World {
             Fault::DropStreams | Fault::DropWsApi | Fault::DropSolana | Fault::HalfOpen => {
                 self.cuts.push(fault.clone())
             }
-            Fault::ServerShutdown | Fault::CutUserStream => self.cuts.push(fault.clone()),
+            Fault::ServerShutdown | Fault::CutUserStream | Fault::RevokeKey => self.cuts.push(fault.clone()),
             Fault::Llama(state) => self.feeds.llama_state = *state,
             Fault::Pump(state) => self.feeds.pump_state = *state,
             Fault::Telegram(status) => self.feeds.telegram_status = *status,
