@@ -31,6 +31,8 @@ struct Client {
     mid: f64,
     /// Mid when the pair was posted; `None` = no pair rests.
     posted: Option<f64>,
+    /// Mid when the pair under way was sent: a tick may come before its answer, and must count as a shift.
+    sent_mid: f64,
     is_open: bool,
     orders: Ws,
 }
@@ -51,6 +53,7 @@ impl Client {
             "aboveType": "LIMIT_MAKER", "abovePrice": "170.00", "aboveClientOrderId": name("31", next),
             "belowType": "STOP_LOSS", "belowStopPrice": "155.00", "belowClientOrderId": name("41", next),
         });
+        self.sent_mid = if self.mid > 0.0 { self.mid } else { 1.0 };
         self.send("orderList.place.oco", params).await
     }
 
@@ -90,7 +93,7 @@ impl Client {
         if result["balances"].is_array() && self.is_slot {
             self.post_pair().await?;
         } else if result["listOrderStatus"] == "EXECUTING" {
-            self.posted = Some(if self.mid > 0.0 { self.mid } else { 1.0 });
+            self.posted = Some(self.sent_mid);
         } else if result["listOrderStatus"] == "ALL_DONE" {
             self.post_pair().await?;
         } else if message["event"]["X"] == "EXPIRED" {
@@ -109,7 +112,7 @@ async fn run(trigger: &str, addrs: [&str; 3]) -> Result<(), Failure> {
     let (mut market, mut slots) = (connect(addrs[0]).await?, connect(addrs[1]).await?);
     let orders = connect(addrs[2]).await?;
     let is_slot = trigger == "slot";
-    let mut client = Client { is_slot, number: 0, mid: 0.0, posted: None, is_open: false, orders };
+    let mut client = Client { is_slot, number: 0, mid: 0.0, posted: None, sent_mid: 1.0, is_open: false, orders };
     client.send("account.status", json!({})).await?;
     loop {
         tokio::select! {
