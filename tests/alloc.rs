@@ -4,8 +4,6 @@
 //! another thread. Every allocation of every turn counts, so answers, timers and journals are in it too; only the turns
 //! in which the test itself puts a new engine behind the rings are left out.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -15,6 +13,8 @@ use sol_volume_bot::threads::runner::Agent;
 use sol_volume_bot::types::record::{Verb, WireNote};
 use sol_volume_bot::types::time::{NANOS_PER_MILLI, NANOS_PER_SEC};
 
+mod counting;
+
 #[allow(dead_code)] // the benches use the rest of it
 #[path = "../bench/rig/mod.rs"]
 mod rig;
@@ -22,43 +22,6 @@ mod rig;
 use rig::certs::Ca;
 use rig::house::{self, House};
 use rig::venue::{Doors, Trigger};
-
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-fn count() {
-    ALLOCATIONS.with(|cell| cell.set(cell.get() + 1));
-}
-
-// SAFETY: every call goes on to the system's allocator unchanged; the counter is a plain thread-local cell that
-// neither allocates nor has a destructor.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller keeps the contract of `alloc_zeroed`.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        // SAFETY: the caller keeps the contract of `realloc`.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps the contract of `dealloc`.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
 
 /// Rounds before the count begins; each is a trigger, its order, the answers and what follows from them.
 const WARM_UP: u32 = 100;
@@ -128,7 +91,7 @@ fn count_rounds(trigger: Trigger, tls: Option<&(Ca, Arc<ServerConfig>)>, fault: 
 fn turn(house: &mut House, trigger: Trigger, is_warm: bool, fault: bool, counted: &mut Counted) {
     let verb = if trigger == Trigger::Slot { Verb::CancelList } else { Verb::Place };
     let engines = house.engines.load(Ordering::Relaxed);
-    let before = ALLOCATIONS.get();
+    let before = counting::allocations();
     let now = house.clock.now();
     house.ingest.turn(now);
     house.hot.turn(now);
@@ -145,7 +108,7 @@ fn turn(house: &mut House, trigger: Trigger, is_warm: bool, fault: bool, counted
         drop(std::hint::black_box(Box::new(orders)));
     }
     if is_warm && engines == house.engines.load(Ordering::Relaxed) {
-        counted.allocations += ALLOCATIONS.get() - before;
+        counted.allocations += counting::allocations() - before;
         counted.orders += orders;
     }
 }

@@ -198,6 +198,9 @@ fn paper_trades_the_live_market_in_its_own_box_and_remembers_it_across_a_restart
     });
     let resting = number(lines.last().expect("found"), "qty");
     assert!((resting / bought - 0.5).abs() < 0.01, "{resting} of {bought}");
+    // The engine and the paper venue's mirror each listen: a move before both do would reach neither.
+    let both_listen = |snapshot: &sol_volume_bot::sim::server::Snapshot| snapshot.stream_clients >= 2;
+    assert!(live.wait_for(std::time::Duration::from_secs(20), both_listen).1, "engine and mirror hear the live market");
     live.set_mid(price("167"));
     let lines = engine.until("the end of the round trip", |line| is(line, "TRADE_CLOSED"));
     let closed = lines.last().expect("found");

@@ -2,50 +2,11 @@
 //!
 //! Thread: the count is per thread.  Invariants: the peers run on threads of their own, so they do not count.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
 use sol_volume_bot::sys::net::Target;
 
 use crate::certs::Ca;
+use crate::counting::allocations;
 use crate::peer::{Harness, Served, echo_server};
-
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-fn count() {
-    ALLOCATIONS.with(|cell| cell.set(cell.get() + 1));
-}
-
-// SAFETY: every call goes on to the system's allocator unchanged; the counter is a plain thread-local cell that
-// neither allocates nor has a destructor.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller keeps the contract of `alloc_zeroed`.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        // SAFETY: the caller keeps the contract of `realloc`.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps the contract of `dealloc`.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
 
 const WARM_UP: usize = 200;
 const COUNTED: usize = 2_000;
@@ -63,10 +24,10 @@ fn allocations_of_round_trips(served: &Served, ca: Option<&Ca>) -> u64 {
             harness.turn();
         }
         if round == WARM_UP {
-            before = ALLOCATIONS.get();
+            before = allocations();
         }
     }
-    ALLOCATIONS.get() - before
+    allocations() - before
 }
 
 #[test]

@@ -6,6 +6,8 @@
 
 mod alloc_count;
 mod certs;
+#[path = "../counting/mod.rs"]
+mod counting;
 mod frames;
 mod http;
 mod links;

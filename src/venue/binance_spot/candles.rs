@@ -76,11 +76,6 @@ impl CandleChain {
         Self { interval, seed, last: None, current: Time::NONE, request: Retry::default() }
     }
 
-    /// Candles up to the one that opened at `last` are known from elsewhere.
-    pub fn begin_after(&mut self, last: Time) {
-        self.last = Some(last);
-    }
-
     /// Whether closed candles are owed.
     pub fn is_missing(&self) -> bool {
         match self.last {

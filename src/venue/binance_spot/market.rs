@@ -118,11 +118,6 @@ impl MarketSession {
         format!("/stream?streams={symbol}@bookTicker/{symbol}@depth@100ms/{symbol}@trade/{symbol}@kline_{candle}")
     }
 
-    /// Closed candles up to the one that opened at `open_time` are known from elsewhere.
-    pub fn begin_candles_after(&mut self, open_time: Time) {
-        self.chain.begin_after(open_time);
-    }
-
     /// A connection is open (handshake done). One more than [`CONNECTIONS_MAX`] replaces the oldest.
     pub fn on_open(&mut self, conn: u32, now: Time) {
         self.connections.retain(|open| open.id != conn);
