@@ -85,7 +85,9 @@ impl Market {
     pub fn step(&mut self, exchange: &mut Exchange, now: Time, target_mid: Price) {
         let Some(spec) = exchange.spec(self.settings.symbol).copied() else { return };
         let touch = self.touch(&spec, target_mid);
+        self.anchor(exchange, now, touch);
         self.sweep(exchange, now, touch);
+        self.anchor(exchange, now, touch);
         self.requote(exchange, now, &spec, touch);
         self.breathe(exchange, now, &spec);
         self.random_taker(exchange, now, &spec);
@@ -100,7 +102,10 @@ impl Market {
             return;
         }
         let touch = Touch { bid: live.bid, ask: live.ask };
-        self.drop_outside(exchange, now, &spec, touch);
+        self.anchor(exchange, now, touch);
+        self.drop_better(exchange, now, touch);
+        self.anchor(exchange, now, touch);
+        self.drop_far(exchange, now, &spec, touch);
         for (side, price, qty) in [(Side::Buy, live.bid, live.bid_qty), (Side::Sell, live.ask, live.ask_qty)] {
             self.size_level(exchange, now, side, price, Qty(qty.0 - qty.0.rem_euclid(spec.lot.0)));
         }
@@ -195,25 +200,48 @@ impl Market {
         }
     }
 
-    /// Cancels house quotes better than the touch or too far from it.
-    fn drop_outside(&mut self, exchange: &mut Exchange, now: Time, spec: &SymbolSpec, touch: Touch) {
-        let symbol = self.settings.symbol;
-        let depth = (i64::from(self.settings.levels) - 1) * spec.tick.0;
-        for quote in exchange.house_quotes(symbol, Side::Buy) {
-            if quote.price > touch.bid || quote.price.0 < touch.bid.0 - depth {
-                exchange.house_cancel(quote.id, now);
+    /// Quotes the touch where nothing stands in the way: a book that jumps never tells a top with one side missing.
+    fn anchor(&mut self, exchange: &mut Exchange, now: Time, touch: Touch) {
+        let Some(spec) = exchange.spec(self.settings.symbol).copied() else { return };
+        for (side, price) in [(Side::Buy, touch.bid), (Side::Sell, touch.ask)] {
+            let Some(top) = exchange.bbo(spec.symbol) else { return };
+            let crosses = match side {
+                Side::Buy => top.ask.0 > 0 && price >= top.ask,
+                Side::Sell => price <= top.bid,
+            };
+            if !crosses && level_qty(exchange, spec.symbol, side, price) == Qty::ZERO {
+                let qty = self.random_qty(&spec);
+                exchange.house_place(spec.symbol, side, price, qty, now);
             }
         }
-        for quote in exchange.house_quotes(symbol, Side::Sell) {
-            if quote.price < touch.ask || quote.price.0 > touch.ask.0 + depth {
-                exchange.house_cancel(quote.id, now);
-            }
+    }
+
+    /// Cancels house quotes better than the touch.
+    fn drop_better(&mut self, exchange: &mut Exchange, now: Time, touch: Touch) {
+        let symbol = self.settings.symbol;
+        let bids = exchange.house_quotes(symbol, Side::Buy).into_iter().filter(|quote| quote.price > touch.bid);
+        let asks = exchange.house_quotes(symbol, Side::Sell).into_iter().filter(|quote| quote.price < touch.ask);
+        for quote in bids.chain(asks).collect::<Vec<HouseQuote>>() {
+            exchange.house_cancel(quote.id, now);
+        }
+    }
+    /// Cancels house quotes too far from the touch.
+    fn drop_far(&mut self, exchange: &mut Exchange, now: Time, spec: &SymbolSpec, touch: Touch) {
+        let symbol = self.settings.symbol;
+        let depth = (i64::from(self.settings.levels) - 1) * spec.tick.0;
+        let is_far_bid = |quote: &HouseQuote| quote.price.0 < touch.bid.0 - depth;
+        let is_far_ask = |quote: &HouseQuote| quote.price.0 > touch.ask.0 + depth;
+        let bids = exchange.house_quotes(symbol, Side::Buy).into_iter().filter(is_far_bid);
+        let asks = exchange.house_quotes(symbol, Side::Sell).into_iter().filter(is_far_ask);
+        for quote in bids.chain(asks).collect::<Vec<HouseQuote>>() {
+            exchange.house_cancel(quote.id, now);
         }
     }
 
     /// Every level within reach of the touch gets a quote.
     fn requote(&mut self, exchange: &mut Exchange, now: Time, spec: &SymbolSpec, touch: Touch) {
-        self.drop_outside(exchange, now, spec, touch);
+        self.drop_better(exchange, now, touch);
+        self.drop_far(exchange, now, spec, touch);
         let symbol = self.settings.symbol;
         for (side, best, step) in [(Side::Buy, touch.bid, -spec.tick.0), (Side::Sell, touch.ask, spec.tick.0)] {
             let quoted: std::collections::BTreeSet<Price> =
@@ -265,17 +293,17 @@ impl Market {
         exchange.house_take(self.settings.symbol, side, price, Qty(lots * spec.lot.0), now);
     }
 
-    /// Brings the house's size at a price to `want`.
+    /// Brings the house's size at a price to `want`: the new quote before the old ones go, so that the level stays.
     fn size_level(&mut self, exchange: &mut Exchange, now: Time, side: Side, price: Price, want: Qty) {
         let symbol = self.settings.symbol;
         let have = level_qty(exchange, symbol, side, price);
-        if have > want {
-            for quote in exchange.house_quotes(symbol, side).iter().filter(|quote| quote.price == price) {
-                exchange.house_cancel(quote.id, now);
-            }
-        }
+        let old = exchange.house_quotes(symbol, side).into_iter().filter(|quote| have > want && quote.price == price);
+        let old: Vec<HouseQuote> = old.collect();
         let missing = if have > want { want } else { Qty(want.0 - have.0) };
         exchange.house_place(symbol, side, price, missing, now);
+        for quote in old {
+            exchange.house_cancel(quote.id, now);
+        }
     }
 
     fn random_side(&mut self) -> Side {

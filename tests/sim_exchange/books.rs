@@ -103,6 +103,30 @@ fn the_told_top_of_book_is_the_snapshots_top_at_its_update_number() {
 }
 
 #[test]
+fn no_top_of_book_is_told_with_one_side_missing_however_far_the_market_jumps() {
+    let jumps = ["161.00", "169.00", "150.00", "150.01", "180.00"];
+    let follow = |market: &mut Market, venue: &mut Exchange, mid: Price| {
+        let qty = sol("3");
+        let live = Bbo { bid: mid, bid_qty: qty, ask: Price(mid.0 + 1_000_000), ask_qty: qty, update_id: 1 };
+        market.follow(venue, START, &live);
+    };
+    let step = |market: &mut Market, venue: &mut Exchange, mid: Price| market.step(venue, START, mid);
+    let moves: [&dyn Fn(&mut Market, &mut Exchange, Price); 2] = [&step, &follow];
+    for to in moves {
+        let (mut venue, mut market) = quiet_venue();
+        market.step(&mut venue, START, px("161.00"));
+        venue.take_market_events(); // the very first quotes come one by one
+        for mid in jumps {
+            to(&mut market, &mut venue, px(mid));
+            for event in venue.take_market_events() {
+                let MarketEvent::Bbo { bbo, .. } = event else { continue };
+                assert!(bbo.bid.0 > 0 && bbo.ask > bbo.bid, "on the way to {mid}: {bbo:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn candles_add_up_their_trades_and_close_once() {
     let name = symbol("SOLUSDT");
     let (mut venue, mut market) = quiet_venue();
