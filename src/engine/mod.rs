@@ -6,6 +6,7 @@
 
 mod book;
 mod close;
+pub mod driver;
 mod entry;
 mod execution;
 mod exits;
@@ -21,6 +22,7 @@ mod risk;
 pub mod signal;
 mod timers;
 
+pub use driver::Driver;
 pub use pauses::PauseSet;
 
 use crate::types::command::{Command, CommandBuf};

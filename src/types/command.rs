@@ -40,6 +40,17 @@ pub enum Command {
 }
 const _: () = assert!(size_of::<Command>() <= 192);
 
+impl Command {
+    /// Whether it is a request to the venue; the others stay in the house.
+    pub fn is_for_venue(&self) -> bool {
+        !matches!(self, Command::ArmTimer { .. } | Command::Alert(_) | Command::Record(_))
+    }
+    /// Whether it asks for a new order, so that room kept for cancels and questions is not for it.
+    pub fn is_new_order(&self) -> bool {
+        matches!(self, Command::Place(_) | Command::PlaceOco(_) | Command::CancelReplace(_))
+    }
+}
+
 /// One order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NewOrder {
