@@ -22,8 +22,8 @@ mod risk;
 pub mod signal;
 mod timers;
 
+pub use crate::types::setup::{OpenPosition, PauseSet, Setup};
 pub use driver::Driver;
-pub use pauses::PauseSet;
 
 use crate::types::command::{Command, CommandBuf};
 use crate::types::event::{
@@ -35,7 +35,7 @@ use crate::types::order::Side;
 use crate::types::params::Params;
 use crate::types::record::{Decision, EquityRow, ExitReason, OrderStatus, PauseReason, Record, RiskRule};
 use crate::types::time::Time;
-use crate::types::units::{Notional, Price, Qty};
+use crate::types::units::{Price, Qty};
 use book::Book;
 use close::Closing;
 use entry::Plan;
@@ -47,70 +47,6 @@ use pauses::Pauses;
 use position::Position;
 use signal::{Signal, SignalSetup};
 use timers::Timers;
-
-/// All an engine starts from: the venue's truth, the ledger's memory, the trader's numbers.
-#[derive(Clone, Copy, Debug)]
-pub struct Setup {
-    /// The venue's rules of the symbol.
-    pub instrument: Instrument,
-    /// The trader's numbers, validated.
-    pub params: Params,
-    /// Which volume definition triggers; others confirm.
-    pub definition: VolumeDefinition,
-    /// Candles in the RSI.
-    pub rsi_period: u32,
-    /// Length of a candle, seconds.
-    pub candle_s: u32,
-    /// Number of this run, durable before it starts: the head of every order id.
-    pub epoch: u32,
-    /// Number that the next round trip gets, from 1, over all runs.
-    pub next_trade_no: u32,
-    /// Losing round trips in a row, as the ledger remembers.
-    pub consecutive_losses: u32,
-    /// Pauses in force, as the ledger remembers; the daily limit's only if it is of this UTC day.
-    pub paused: PauseSet,
-    /// Quote currency at the venue, free and locked.
-    pub cash: Notional,
-    /// Base currency at the venue, free and locked; what the engine did not buy it never sells.
-    pub base: Qty,
-    /// A position that an earlier run bought; none of its orders may still be live.
-    pub position: Option<OpenPosition>,
-    /// Newest venue trade number already inside `cash` and `position`; fills up to it are not booked again. 0 = none.
-    pub trades_known_to: i64,
-    /// First equity of this UTC day if an earlier run saw it; `None` = this run's first.
-    pub day_equity: Option<Notional>,
-    /// When an earlier run last began an entry: one signal a day holds across restarts.
-    pub last_entry: Option<Time>,
-    /// Now, on our clock.
-    pub now: Time,
-}
-
-/// A position bought by an earlier run and proven by its fills: see [`OpenPosition::of_fills`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OpenPosition {
-    /// Number of its round trip.
-    pub trade_no: u32,
-    /// Held now, after fees taken in coins.
-    pub qty: Qty,
-    /// What the coins held now cost, quote fees included.
-    pub cost: Notional,
-    /// Bought in all, before fees; positive, or there is no average entry to set targets from.
-    pub bought: Qty,
-    /// Value of that, before fees.
-    pub bought_value: Notional,
-    /// Sold so far.
-    pub sold: Qty,
-    /// Value of that, before fees.
-    pub sold_value: Notional,
-    /// Of that, by exit slot 1: its first target or its stop.
-    pub slot1_sold: Qty,
-    /// Fees so far, in quote units.
-    pub fees: Notional,
-    /// Profit realised so far, after fees.
-    pub realized: Notional,
-    /// First fill.
-    pub opened: Time,
-}
 
 /// What the operator sees; all of it derived, nothing here is acted upon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,43 +5,8 @@
 
 use crate::types::command::{Alert, Command, CommandBuf};
 use crate::types::record::{PauseReason, Record};
+use crate::types::setup::PauseSet;
 use crate::types::units::Notional;
-
-/// A set of [`PauseReason`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PauseSet(u16);
-
-impl PauseSet {
-    /// No pause.
-    pub const NONE: PauseSet = PauseSet(0);
-
-    /// This set and `reason`.
-    pub fn with(self, reason: PauseReason) -> PauseSet {
-        PauseSet(self.0 | 1 << reason as u8)
-    }
-    /// This set without `reason`.
-    pub fn without(self, reason: PauseReason) -> PauseSet {
-        PauseSet(self.0 & !(1 << reason as u8))
-    }
-    /// Whether `reason` is in the set.
-    pub fn has(self, reason: PauseReason) -> bool {
-        self.0 & 1 << reason as u8 != 0
-    }
-    /// Whether nothing is paused.
-    pub fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-    /// The reasons, in the order of their declaration.
-    pub fn iter(self) -> impl Iterator<Item = PauseReason> {
-        PauseReason::ALL.into_iter().filter(move |reason| self.has(*reason))
-    }
-}
-
-impl FromIterator<PauseReason> for PauseSet {
-    fn from_iter<I: IntoIterator<Item = PauseReason>>(reasons: I) -> PauseSet {
-        reasons.into_iter().fold(PauseSet::NONE, PauseSet::with)
-    }
-}
 
 /// The pauses in force and the losing round trips in a row.
 #[derive(Clone, Copy, Debug)]

@@ -10,6 +10,7 @@ pub mod instrument;
 pub mod order;
 pub mod params;
 pub mod record;
+pub mod setup;
 pub mod time;
 pub mod units;
 

@@ -1,0 +1,120 @@
+//! What an engine starts from: with the events after it, the whole of what it knows; the first entry of a run's journal.
+//!
+//! Thread: any.  Invariants: plain data; an engine made from the same setup and fed the same events gives the same
+//! commands.
+
+use super::event::VolumeDefinition;
+use super::instrument::Instrument;
+use super::params::Params;
+use super::record::PauseReason;
+use super::time::Time;
+use super::units::{Notional, Qty};
+
+/// All an engine starts from: the venue's truth, the ledger's memory, the trader's numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Setup {
+    /// The venue's rules of the symbol.
+    pub instrument: Instrument,
+    /// The trader's numbers, validated.
+    pub params: Params,
+    /// Which volume definition triggers; others confirm.
+    pub definition: VolumeDefinition,
+    /// Candles in the RSI.
+    pub rsi_period: u32,
+    /// Length of a candle, seconds.
+    pub candle_s: u32,
+    /// Number of this run, durable before it starts: the head of every order id.
+    pub epoch: u32,
+    /// Number that the next round trip gets, from 1, over all runs.
+    pub next_trade_no: u32,
+    /// Losing round trips in a row, as the ledger remembers.
+    pub consecutive_losses: u32,
+    /// Pauses in force, as the ledger remembers; the daily limit's only if it is of this UTC day.
+    pub paused: PauseSet,
+    /// Quote currency at the venue, free and locked.
+    pub cash: Notional,
+    /// Base currency at the venue, free and locked; what the engine did not buy it never sells.
+    pub base: Qty,
+    /// A position that an earlier run bought; none of its orders may still be live.
+    pub position: Option<OpenPosition>,
+    /// Newest venue trade number already inside `cash` and `position`; fills up to it are not booked again. 0 = none.
+    pub trades_known_to: i64,
+    /// First equity of this UTC day if an earlier run saw it; `None` = this run's first.
+    pub day_equity: Option<Notional>,
+    /// When an earlier run last began an entry: one signal a day holds across restarts.
+    pub last_entry: Option<Time>,
+    /// Now, on our clock.
+    pub now: Time,
+}
+
+/// A position bought by an earlier run and proven by its fills.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenPosition {
+    /// Number of its round trip.
+    pub trade_no: u32,
+    /// Held now, after fees taken in coins.
+    pub qty: Qty,
+    /// What the coins held now cost, quote fees included.
+    pub cost: Notional,
+    /// Bought in all, before fees; positive, or there is no average entry to set targets from.
+    pub bought: Qty,
+    /// Value of that, before fees.
+    pub bought_value: Notional,
+    /// Sold so far.
+    pub sold: Qty,
+    /// Value of that, before fees.
+    pub sold_value: Notional,
+    /// Of that, by exit slot 1: its first target or its stop.
+    pub slot1_sold: Qty,
+    /// Fees so far, in quote units.
+    pub fees: Notional,
+    /// Profit realised so far, after fees.
+    pub realized: Notional,
+    /// First fill.
+    pub opened: Time,
+}
+
+/// A set of [`PauseReason`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PauseSet(u16);
+
+impl PauseSet {
+    /// No pause.
+    pub const NONE: PauseSet = PauseSet(0);
+
+    /// This set and `reason`.
+    pub fn with(self, reason: PauseReason) -> PauseSet {
+        PauseSet(self.0 | 1 << reason as u8)
+    }
+    /// This set without `reason`.
+    pub fn without(self, reason: PauseReason) -> PauseSet {
+        PauseSet(self.0 & !(1 << reason as u8))
+    }
+    /// Whether `reason` is in the set.
+    pub fn has(self, reason: PauseReason) -> bool {
+        self.0 & 1 << reason as u8 != 0
+    }
+    /// Whether nothing is paused.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+    /// One bit a reason, the first declared lowest.
+    pub fn bits(self) -> u16 {
+        self.0
+    }
+    /// From bits; `None` if one of them is no reason's.
+    pub fn of_bits(bits: u16) -> Option<PauseSet> {
+        let all: PauseSet = PauseReason::ALL.into_iter().collect();
+        (bits & !all.0 == 0).then_some(PauseSet(bits))
+    }
+    /// The reasons, in the order of their declaration.
+    pub fn iter(self) -> impl Iterator<Item = PauseReason> {
+        PauseReason::ALL.into_iter().filter(move |reason| self.has(*reason))
+    }
+}
+
+impl FromIterator<PauseReason> for PauseSet {
+    fn from_iter<I: IntoIterator<Item = PauseReason>>(reasons: I) -> PauseSet {
+        reasons.into_iter().fold(PauseSet::NONE, PauseSet::with)
+    }
+}
