@@ -68,7 +68,7 @@ impl Engine {
         }
     }
     /// No coins to speak of, nothing under way that could bring or take some.
-    fn is_flat(&self) -> bool {
+    pub(super) fn is_flat(&self) -> bool {
         self.is_dust() && self.entry.is_none() && self.close.is_none() && self.orders.unsettled().next().is_none()
     }
 
@@ -77,35 +77,33 @@ impl Engine {
         if !self.is_flat() {
             return;
         }
-        let facts = self.facts();
-        let tranches = self.params.tranches.clamp(1, TRANCHES_MAX) as u8;
-        let first = self.rules().check_state(1, &facts).and_then(|()| {
-            let room = self.room(&facts, 1)?;
-            let plan = Plan {
-                start: self.now,
-                window_ns: self.params.tranche_window_ns,
-                qty: room.qty,
-                bought_before: self.position.bought(),
-                tranches,
-                tried: 0,
-                order: None,
-            };
-            if self.signal_no >= SIGNAL_MAX { Err(arithmetic(1)) } else { Ok(plan) }
-        });
-        match first {
+        match self.first_tranche(self.now) {
             Err(refused) => self.refuse(refused, out),
-            Ok(plan) => self.start_entry(plan, &facts, out),
+            Ok((plan, approved)) => self.start_entry(plan, approved, out),
         }
     }
-    fn start_entry(&mut self, plan: Plan, facts: &Facts, out: &mut CommandBuf) {
+    /// The plan of an entry that began now, and its first order, if risk lets it pass.
+    pub(super) fn first_tranche(&self, now: Time) -> Result<(Plan, Approved), Refused> {
+        let facts = self.facts(now);
+        self.rules().check_state(1, &facts)?;
+        let plan = Plan {
+            start: now,
+            window_ns: self.params.tranche_window_ns,
+            qty: self.room(&facts, 1)?.qty,
+            bought_before: self.position.bought(),
+            tranches: self.params.tranches.clamp(1, TRANCHES_MAX) as u8,
+            tried: 0,
+            order: None,
+        };
+        if self.signal_no >= SIGNAL_MAX {
+            return Err(arithmetic(1));
+        }
+        let id = ClientOrderId { epoch: self.epoch, signal: self.signal_no + 1, leg: Leg::Entry(1), attempt: 1 };
+        Ok((plan, self.tranche_order(&plan, id, &facts)?))
+    }
+    fn start_entry(&mut self, plan: Plan, approved: Approved, out: &mut CommandBuf) {
         assert!(self.entry.is_none(), "one entry at a time");
         assert!(!self.has_pairs(), "no exit stands before an entry");
-        let id = ClientOrderId { epoch: self.epoch, signal: self.signal_no + 1, leg: Leg::Entry(1), attempt: 1 };
-        let approved = self.tranche_order(&plan, id, facts);
-        let approved = match approved {
-            Err(refused) => return self.refuse(refused, out),
-            Ok(approved) => approved,
-        };
         self.signal_no += 1;
         self.exits.restart();
         self.flatten_attempts = 0;
@@ -136,7 +134,7 @@ impl Engine {
         assert!(tranche <= plan.tranches, "no tranche beyond the plan");
         assert!(self.close.is_none(), "no tranche while getting out");
         let id = ClientOrderId { epoch: self.epoch, signal: self.signal_no, leg: Leg::Entry(tranche), attempt: 1 };
-        let facts = self.facts();
+        let facts = self.facts(self.now);
         let approved = self.still_says_enter(tranche).and_then(|()| {
             let unsettled = Refused { rule: RiskRule::UnknownOrder, tranche, value: 1, limit: 0 };
             if is_open { Err(unsettled) } else { self.tranche_order(&plan, id, &facts) }
@@ -211,7 +209,7 @@ impl Engine {
         Rules { instrument: &self.instrument, params: &self.params }
     }
     /// All that risk judges an entry by, open and unknown orders at their worst.
-    fn facts(&self) -> Facts {
+    fn facts(&self, now: Time) -> Facts {
         let rules = self.rules();
         let buys = self.orders.unsettled().filter(|order| order.ask.side == Side::Buy);
         let mut coins = Some(self.position.qty());
@@ -233,9 +231,9 @@ impl Engine {
             stopping: self.stopping,
             pauses: self.pauses.set(),
             bbo: self.book.bbo(),
-            stale: self.stale_feed(),
+            stale: self.stale_feed(now),
             clock: self.book.clock(),
-            slippage: self.slips.mean(self.now, self.params.slippage_window_ns),
+            slippage: self.slips.mean(now, self.params.slippage_window_ns),
             unknown,
             has_room: self.orders.has_room(8),
             equity: equity.filter(|_| sums.is_some()),
@@ -245,7 +243,7 @@ impl Engine {
         }
     }
     /// Age and limit of the first stream an entry stands on that is too old or not up; zero and zero: not up.
-    fn stale_feed(&self) -> Option<(i64, i64)> {
+    fn stale_feed(&self, now: Time) -> Option<(i64, i64)> {
         let p = &self.params;
         if self.book.state(StreamId::BinanceUser) != StreamState::Up {
             return Some((0, 0));
@@ -256,12 +254,12 @@ impl Engine {
             (StreamId::SolanaSlot, p.stale_slot_ns),
         ];
         for (stream, limit) in aged {
-            let age = self.book.age_ns(stream, self.now);
+            let age = self.book.age_ns(stream, now);
             if self.book.state(stream) != StreamState::Up || age.is_none_or(|age| age > limit) {
                 return Some((age.unwrap_or(i64::MAX), limit));
             }
         }
-        let age = self.book.volume_age_ns(self.now).unwrap_or(i64::MAX);
+        let age = self.book.volume_age_ns(now).unwrap_or(i64::MAX);
         (age > p.stale_volume_ns).then_some((age, p.stale_volume_ns))
     }
 }

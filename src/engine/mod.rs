@@ -18,9 +18,11 @@ mod orders;
 mod pauses;
 mod position;
 mod repost;
+pub mod rerun;
 mod risk;
 pub mod signal;
 mod timers;
+pub mod why;
 
 pub use crate::types::setup::{OpenPosition, PauseSet, Setup};
 pub use driver::Driver;

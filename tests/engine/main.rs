@@ -2,6 +2,7 @@
 //!
 //! Thread: any.  Invariants: no clock, no socket; the desk turns the time.
 
+mod again;
 mod desk;
 mod doubts;
 mod exits;

@@ -104,6 +104,16 @@ impl Signal {
         self.volume.on_acted(at);
     }
 
+    /// When the signal was last acted upon, in this run or an earlier one.
+    pub fn acted(&self) -> Option<Time> {
+        self.volume.acted()
+    }
+
+    /// Age of the top of book; `None` while there is none to believe.
+    pub fn mid_age_ns(&self, now: Time) -> Option<i64> {
+        self.mid.map(|_| now.since(self.mid_at))
+    }
+
     /// RSI of the newest closed candle; `None` while unknown, unseeded, gapped or stale.
     ///
     /// A candle is stale that came too long ago, and one that closed too long ago: while history is being read, its

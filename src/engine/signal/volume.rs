@@ -170,6 +170,11 @@ impl Volume {
         self.low_since = None;
     }
 
+    /// When the signal was last acted on.
+    pub fn acted(&self) -> Option<Time> {
+        self.acted
+    }
+
     /// Whether the definition may act: not yet on this UTC day, and armed anew since the last action.
     ///
     /// Armed anew by a drop below two thirds of `meme_drop` (0.20 for 0.30), or, where a sample stands for a whole UTC
