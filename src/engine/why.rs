@@ -3,10 +3,11 @@
 //! Thread: any.  Invariants: a look, not a step: nothing changes, and nothing here is acted upon.
 
 use super::Engine;
-use super::pauses::PauseSet;
+
 use crate::types::event::{SourceState, StreamState};
 use crate::types::ids::StreamId;
 use crate::types::record::{Decision, Refused};
+use crate::types::setup::PauseSet;
 use crate::types::time::Time;
 use crate::types::units::Qty;
 
