@@ -88,7 +88,9 @@ pub(super) enum Step {
 pub(super) fn on(state: OrderStatus, told: Told) -> Step {
     use {OrderStatus as S, Step::*, Told as T};
     match (state, told) {
-        (_, T::CancelUnheard) => Stay,
+        // A cancel that was not looked at says nothing of the order.
+        (S::Pending | S::Working | S::Partly | S::Unknown, T::CancelUnheard) => Stay,
+        (S::Filled | S::Canceled | S::Expired | S::Rejected, T::CancelUnheard) => Stay,
         // Live as far as we know: the venue's word takes force.
         (S::Pending | S::Unknown, T::New | T::Live) => To(S::Working),
         (S::Pending | S::Working | S::Unknown, T::LivePart) => To(S::Partly),
@@ -126,37 +128,81 @@ mod tests {
     use super::*;
     use {OrderStatus as S, Told as T};
 
+    const STATES: [S; 8] =
+        [S::Pending, S::Working, S::Partly, S::Filled, S::Canceled, S::Expired, S::Rejected, S::Unknown];
+
+    const WORDS: [T; 16] = [
+        T::New,
+        T::FillPart,
+        T::FillLast,
+        T::Canceled,
+        T::Expired,
+        T::Rejected,
+        T::Exists,
+        T::CancelRejected,
+        T::CancelUnheard,
+        T::NoAnswer,
+        T::NotFound,
+        T::NotFoundProven,
+        T::Live,
+        T::LivePart,
+        T::DoneWhole,
+        T::DoneShort,
+    ];
+
+    /// What a word does to each of [`STATES`], a letter each: the state it moves to (small: revived as), `.` stays,
+    /// `~` a late fill.
+    fn expected(told: Told) -> &'static str {
+        match told {
+            T::New | T::Live => "W.....wW",
+            T::FillPart => "PP.~~~p.",
+            T::FillLast => "FFF~~~fF",
+            T::Canceled => "CCC....C",
+            T::Expired => "EEE....E",
+            T::Rejected => "RUU....R",
+            T::Exists | T::CancelRejected | T::NoAnswer | T::NotFound => "UUU.....",
+            T::CancelUnheard => "........",
+            T::NotFoundProven => "UUU....R",
+            T::LivePart => "PP....pP",
+            T::DoneWhole => "FFF...fF",
+            T::DoneShort => "CCC....C",
+        }
+    }
+    fn letter(state: OrderStatus) -> char {
+        match state {
+            S::Pending => '?',
+            S::Working => 'W',
+            S::Partly => 'P',
+            S::Filled => 'F',
+            S::Canceled => 'C',
+            S::Expired => 'E',
+            S::Rejected => 'R',
+            S::Unknown => 'U',
+        }
+    }
+
+    #[test]
+    fn every_pair_of_state_and_word_has_the_answer_of_the_table() {
+        assert_eq!(T::DoneShort as usize + 1, WORDS.len());
+        for (at, told) in WORDS.into_iter().enumerate() {
+            assert_eq!(told as usize, at, "each word once");
+            let answers = STATES.into_iter().map(|state| match on(state, told) {
+                Step::To(next) => letter(next),
+                Step::Stay => '.',
+                Step::LateFill => '~',
+                Step::Revived(next) => letter(next).to_ascii_lowercase(),
+            });
+            assert_eq!(answers.collect::<String>(), expected(told), "{told:?} on {STATES:?}");
+        }
+    }
+
     #[test]
     fn an_ended_order_never_lives_again_unless_it_was_only_held_for_rejected() {
-        for ended in [S::Filled, S::Canceled, S::Expired] {
-            for told in [T::New, T::Live, T::LivePart, T::NoAnswer, T::CancelRejected, T::NotFoundProven] {
-                assert_eq!(on(ended, told), Step::Stay, "{ended:?} {told:?}");
-            }
-            assert_eq!(on(ended, T::FillPart), Step::LateFill);
+        for (ended, told) in [S::Filled, S::Canceled, S::Expired].into_iter().flat_map(|s| WORDS.map(|told| (s, told)))
+        {
+            let step = on(ended, told);
+            assert!(matches!(step, Step::Stay | Step::LateFill), "{ended:?} {told:?} {step:?}");
         }
         assert_eq!(on(S::Rejected, T::Live), Step::Revived(S::Working));
-    }
-
-    #[test]
-    fn only_the_venues_word_ends_unknown() {
-        for told in [T::NoAnswer, T::NotFound, T::CancelRejected, T::Exists, T::FillPart] {
-            assert_eq!(on(S::Unknown, told), Step::Stay, "{told:?}");
-        }
-        assert_eq!(on(S::Unknown, T::NotFoundProven), Step::To(S::Rejected));
-        assert_eq!(on(S::Unknown, T::Canceled), Step::To(S::Canceled));
-    }
-
-    #[test]
-    fn a_cancel_that_nobody_looked_at_changes_no_state() {
-        for state in [S::Pending, S::Working, S::Partly, S::Unknown, S::Filled, S::Canceled, S::Expired, S::Rejected] {
-            assert_eq!(on(state, T::CancelUnheard), Step::Stay);
-        }
-    }
-
-    #[test]
-    fn a_refused_cancel_makes_a_live_order_doubtful_not_dead() {
-        for live in [S::Pending, S::Working, S::Partly] {
-            assert_eq!(on(live, T::CancelRejected), Step::To(S::Unknown));
-        }
     }
 }
