@@ -16,7 +16,7 @@ use sol_volume_bot::ring::HotNote;
 use sol_volume_bot::sys::clock::Clock;
 use sol_volume_bot::sys::cores;
 use sol_volume_bot::threads::runner::Agent;
-use sol_volume_bot::types::time::{NANOS_PER_MILLI, NANOS_PER_SEC};
+use sol_volume_bot::types::time::NANOS_PER_SEC;
 use sol_volume_bot::types::{StreamId, Time};
 use sol_volume_bot::venue::binance_spot::market::{FrameKind, MarketSession};
 
@@ -31,6 +31,8 @@ use rig::venue::{Doors, Trigger, Venue};
 
 const FRAMES: u64 = 1_000_000;
 const PACED: i64 = 5_000;
+/// How long a parking thread looks before it sleeps: the default of `threads.spin_us`.
+const SPIN_NS: i64 = 5_000;
 const LOOK_NS: i64 = 5 * NANOS_PER_SEC;
 const ENGINE_CORE: usize = 1;
 
@@ -164,8 +166,7 @@ fn rss_mb() -> f64 {
 fn parked(clock: Clock) -> (f64, f64, f64) {
     let doors = Doors::open(None);
     let addrs: [SocketAddr; 3] = doors.addrs;
-    let house =
-        house::build(house::Doors { addrs, ca_file: None }, Trigger::Slot, ENGINE_CORE, Some(NANOS_PER_MILLI / 50));
+    let house = house::build(house::Doors { addrs, ca_file: None }, Trigger::Slot, ENGINE_CORE, Some(SPIN_NS));
     let (sweeper, _) = Sweeper::new(house.cold, Trigger::Slot, house.has_traded);
     let stop = Arc::new(AtomicBool::new(false));
     let agents: Vec<Box<dyn Agent>> =

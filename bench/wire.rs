@@ -15,7 +15,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 use sol_volume_bot::sys::cores;
-use sol_volume_bot::types::time::NANOS_PER_MILLI;
 
 #[allow(dead_code)] // the other benches use the rest of it
 #[path = "rig/mod.rs"]
@@ -31,7 +30,7 @@ use rig::venue::Trigger;
 /// Core of the engine; the venue has core 0.
 const ENGINE_CORE: usize = 1;
 /// How long a parking thread looks before it sleeps: the default of the config.
-const SPIN_NS: i64 = NANOS_PER_MILLI / 50;
+const SPIN_NS: i64 = 5_000;
 
 /// Who answers the venue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -166,7 +166,7 @@ fn threads(reader: &mut Reader) -> Threads {
         layout: reader.choice("threads.layout", Layout::Auto, &layouts),
         cores: reader.numbers("threads.cores", &bounds(0..=1_023, "core numbers from 0 to 1023")),
         spin: reader.flag("threads.spin", false),
-        spin_us: small(reader.count("threads.spin_us", 20, &bounds(0..=1_000_000, "from 0 to 1000000 (µs)"))),
+        spin_us: small(reader.count("threads.spin_us", 5, &bounds(0..=1_000_000, "from 0 to 1000000 (µs)"))),
     }
 }
 
