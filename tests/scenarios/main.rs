@@ -9,4 +9,5 @@ mod outages;
 mod paths;
 mod proof;
 mod restart;
+#[allow(dead_code)] // `tests/faults` uses the rest of it
 mod rig;

@@ -36,6 +36,8 @@ pub struct Record<'a> {
     pub venue: &'a Handle,
     pub config: &'a toml::Table,
     pub blind_ms: i64,
+    /// When no engine could guard the coins.
+    pub outages: &'a [(Time, Time)],
 }
 
 /// The account at one moment of its history.
@@ -114,9 +116,9 @@ impl Record<'_> {
         for event in self.venue.history() {
             let AccountEvent::Execution(execution) = event else { continue };
             if let Some(since) = naked_since
-                && execution.at.since(since) > allowed_ns
+                && self.guardable_ns(since, execution.at) > allowed_ns
             {
-                let ms = execution.at.since(since) / 1_000_000;
+                let ms = self.guardable_ns(since, execution.at) / 1_000_000;
                 return Err(format!("coins had no live stop for {ms} ms, until {execution:?}"));
             }
             now.apply(&execution);
@@ -132,6 +134,12 @@ impl Record<'_> {
             Some(_) => Err(format!("coins are left without a stop: {} lamports, stops {:?}", now.coins, now.stops)),
             None => Ok(()),
         }
+    }
+
+    /// Time between two instants in which an engine was there.
+    fn guardable_ns(&self, from: Time, to: Time) -> i64 {
+        let overlap = |&(start, end): &(Time, Time)| to.min(end).since(from.max(start)).max(0);
+        to.since(from) - self.outages.iter().map(overlap).sum::<i64>()
     }
 
     /// After a buy: what would be lost at the stop, fees included, is within the share of equity that may be lost.

@@ -2,7 +2,8 @@
 //!
 //! `Rig::open` starts the venues with the mid above the band, so nothing happens before [`Rig::enter`]; [`Rig::start`]
 //! starts the binary and waits until `/readyz` says yes. [`Rig::finish`] stops it with SIGTERM, then checks what must
-//! hold in every scenario. Dropping a rig kills the child and removes its folder.
+//! hold in every scenario; [`Rig::kill`] ends it as a lost machine would. Dropping a rig kills the child and removes its
+//! folder.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -17,7 +18,7 @@ use serde_json::Value;
 use sol_volume_bot::sim::scenario::{DEMO_HMAC_KEY, DEMO_HMAC_SECRET, Scenario};
 use sol_volume_bot::sim::server::{Handle, Received, Server, ServerSettings, Snapshot};
 use sol_volume_bot::sys::clock::Clock;
-use sol_volume_bot::types::Price;
+use sol_volume_bot::types::{Price, Time};
 
 use crate::books::Books;
 use crate::proof;
@@ -99,7 +100,6 @@ struct Log {
 struct Engine {
     child: Child,
     log: Arc<Log>,
-    ops: SocketAddr,
 }
 
 /// Venues, child and folder of one scenario.
@@ -110,8 +110,14 @@ pub struct Rig {
     pub config: toml::Table,
     /// Time that coins may be naked beyond `naked_ms_max`: a test without a way out to the venue says so here.
     pub blind_ms: i64,
+    /// When no engine could guard the coins, by [`Rig::clock`]: from a kill to the next time that one was ready.
+    pub outages: Vec<(Time, Time)>,
+    /// The clock of the venues.
+    pub clock: Clock,
     dir: PathBuf,
     engine: Option<Engine>,
+    /// What the killed ones said last.
+    past: String,
     /// The account before the first start.
     before: Snapshot,
 }
@@ -122,7 +128,8 @@ impl Rig {
         let mut scenario = Scenario::parse("rig", SCENARIO).expect("a good scenario");
         shape(&mut scenario);
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-        let settings = ServerSettings { listen, scenario, tls: None, clock: Clock::start() };
+        let clock = Clock::start();
+        let settings = ServerSettings { listen, scenario, tls: None, clock };
         let venue = Server::start(settings).expect("a free port");
         let mut config: toml::Table = CONFIG.parse().expect("good TOML");
         merge(&mut config, endpoints(&venue).parse().expect("good TOML"));
@@ -131,7 +138,7 @@ impl Rig {
         std::fs::write(dir.join("config.toml"), config.to_string()).expect("a writable folder");
         write_secrets(&dir.join(".env"), &venue);
         let before = venue.snapshot();
-        Rig { venue, config, blind_ms: 0, dir, engine: None, before }
+        Rig { venue, config, blind_ms: 0, outages: Vec::new(), clock, dir, engine: None, past: String::new(), before }
     }
     /// [`Rig::open`] and [`Rig::start`] with the plain scenario.
     pub fn run(overrides: &str) -> Rig {
@@ -147,9 +154,16 @@ impl Rig {
     }
     /// Starts the binary and waits for its first line only.
     pub fn launch(&mut self) {
+        self.spawn(&[]);
+        self.line("START", |_| true);
+    }
+    /// Starts the binary as the last arguments of `wrapper`, another program that runs it, or alone; waits for nothing.
+    pub fn spawn(&mut self, wrapper: &[&str]) {
         assert!(self.engine.is_none(), "one child at a time");
         let stderr = std::fs::File::options().create(true).append(true).open(self.dir.join("stderr.txt"));
-        let mut child = Command::new(env!("CARGO_BIN_EXE_sol_volume_bot"))
+        let words: Vec<&str> = wrapper.iter().copied().chain([env!("CARGO_BIN_EXE_sol_volume_bot")]).collect();
+        let mut child = Command::new(words[0])
+            .args(&words[1..])
             .args(["run", "--mode", "live"])
             .arg("--config")
             .arg(self.dir.join("config.toml"))
@@ -165,10 +179,28 @@ impl Rig {
         let log = Arc::new(Log::default());
         let (stdout, told) = (child.stdout.take().expect("a pipe"), Arc::clone(&log));
         std::thread::spawn(move || told.read_from(stdout));
-        self.engine = Some(Engine { child, log, ops: SocketAddr::from(([127, 0, 0, 1], 0)) });
-        let start = self.line("START", |_| true);
-        let ops = start["ops"].as_str().and_then(|text| text.parse().ok()).expect("the address of the ops port");
-        self.engine.as_mut().expect("just started").ops = ops;
+        self.engine = Some(Engine { child, log });
+    }
+    /// SIGKILL, and waits for the end. An outage begins.
+    pub fn kill(&mut self) {
+        self.past += &format!("{}-- killed --\n", tail(&self.lines()));
+        let mut engine = self.engine.take().expect("the child runs");
+        drop(engine.child.kill()); // an error says that it is dead already
+        engine.child.wait().expect("a child of ours");
+        if self.outages.last().is_none_or(|outage| outage.1 != Time(i64::MAX)) {
+            self.outages.push((self.clock.now(), Time(i64::MAX)));
+        }
+    }
+    /// Whether the child has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        let engine = self.engine.as_mut().expect("the child was started");
+        engine.child.try_wait().expect("a child of ours").is_some()
+    }
+    /// The outage is over now.
+    pub fn outage_over(&mut self) {
+        if let Some(last) = self.outages.last_mut() {
+            last.1 = last.1.min(self.clock.now());
+        }
     }
 
     /// Where the child writes.
@@ -189,6 +221,10 @@ impl Rig {
             None => panic!("no line {event} came\n{}", self.story()),
         }
     }
+    /// How many lines this run has written so far.
+    pub fn line_count(&self) -> usize {
+        self.engine().log.state.lock().unwrap_or_else(PoisonError::into_inner).0.len()
+    }
     /// Every line of this run so far.
     pub fn lines(&self) -> Vec<Value> {
         self.engine().log.wait(Duration::ZERO, |_, _| true).0
@@ -199,7 +235,16 @@ impl Rig {
     }
     /// Status and body of a GET at the ops port.
     pub fn http(&self, path: &str) -> (u16, String) {
-        get(self.engine().ops, path).unwrap_or_else(|why| panic!("GET {path}: {why}\n{}", self.story()))
+        self.line("START", |_| true);
+        self.try_http(path).unwrap_or_else(|| panic!("no answer to GET {path}\n{}", self.story()))
+    }
+    /// The same of a child that may not have opened the port yet, or may be dead.
+    pub fn try_http(&self, path: &str) -> Option<(u16, String)> {
+        let log = self.engine().log.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let start = log.0.iter().find(|line| line["event"] == "START")?;
+        let ops: SocketAddr = start["ops"].as_str()?.parse().ok()?;
+        drop(log);
+        get(ops, path).ok()
     }
     /// `/api/status`.
     pub fn status(&self) -> Value {
@@ -277,14 +322,19 @@ impl Rig {
     /// [`Rig::stop`], then everything that must hold in every scenario.
     pub fn finish(mut self) -> Books {
         let lines = self.lines();
+        self.checked_stop().unwrap_or_else(|fault| panic!("{fault}\n{}\n{}", tail(&lines), self.stderr()))
+    }
+    /// [`Rig::stop`], then the ledger, or what did not hold.
+    pub fn checked_stop(&mut self) -> Result<Books, String> {
         let books = self.stop();
-        let story = || format!("{}\n{}", tail(&lines), self.stderr());
-        let record =
-            proof::Record { before: &self.before, venue: &self.venue, config: &self.config, blind_ms: self.blind_ms };
-        if let Err(fault) = record.check(&books) {
-            panic!("{fault}\n{}", story());
-        }
-        books
+        let record = proof::Record {
+            before: &self.before,
+            venue: &self.venue,
+            config: &self.config,
+            blind_ms: self.blind_ms,
+            outages: &self.outages,
+        };
+        record.check(&books).map(|()| books)
     }
 
     fn stderr(&self) -> String {
@@ -292,8 +342,8 @@ impl Rig {
         format!("stderr:\n{}", &text[text.len().saturating_sub(4_000)..])
     }
     /// What the child said last, for a failed test.
-    fn story(&self) -> String {
-        format!("{}\n{}", tail(&self.lines()), self.stderr())
+    pub fn story(&self) -> String {
+        format!("{}{}\n{}", self.past, tail(&self.lines()), self.stderr())
     }
 }
 

@@ -1,0 +1,108 @@
+//! The session that is killed: three tranches, the first target, then the second one or the stop.
+//!
+//! The market is moved by what the venue sees and by time, whoever is alive: a dead engine misses what happens. The
+//! session is over when the coins are sold, no order is left, and the engine says the same.
+
+use std::time::Duration;
+
+use sol_volume_bot::sim::market::SplitMix64;
+use sol_volume_bot::sim::server::Snapshot;
+use sol_volume_bot::types::Time;
+use sol_volume_bot::types::time::NANOS_PER_MILLI;
+
+use crate::books::coins;
+use crate::proof;
+use crate::rig::{DUST_MAX, Rig, price};
+
+/// Entries are over when nothing was bought for so long: more than one tranche's wait.
+const QUIET_NS: i64 = 1_000 * NANOS_PER_MILLI;
+/// Longest time for one step of the session: then the engine is stuck.
+const STEP_NS_MAX: i64 = 25_000 * NANOS_PER_MILLI;
+
+/// The step that the session is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Entering,
+    FirstTarget,
+    Leaving,
+    Over,
+}
+
+/// Where the market is in its script.
+pub struct Session {
+    step: Step,
+    since: Time,
+    last_buy: (usize, Time),
+    held: i64,
+    last_mid: &'static str,
+}
+
+/// Hours compressed into a second, so that a kill falls between two tranches as often as after them.
+pub const OVERRIDES: &str = "execution.tranche_window = '1s'";
+
+impl Session {
+    /// The first step: the market moves into the band. A seed decides how the trade ends.
+    pub fn begin(rig: &Rig, random: &mut SplitMix64) -> Session {
+        rig.venue.set_mid(price("161.00"));
+        let now = rig.clock.now();
+        let last_mid = if random.below(2) == 0 { "166.50" } else { "154.50" };
+        Session { step: Step::Entering, since: now, last_buy: (0, now), held: 0, last_mid }
+    }
+
+    /// Moves the market on if it is time; true when the session is over. `is_ready`: the engine may trade.
+    pub fn advance(&mut self, rig: &Rig, is_ready: bool) -> Result<bool, String> {
+        let (now, venue) = (rig.clock.now(), rig.venue.snapshot());
+        if now.since(self.since) > STEP_NS_MAX {
+            let own = rig.try_http("/api/status").map(|(_, body)| body);
+            return Err(format!("the session hangs in {:?}; the engine says {own:?}, the venue {venue:?}", self.step));
+        }
+        let next = match self.step {
+            Step::Entering => self.is_bought(&venue, now, is_ready).then(|| {
+                self.held = venue.coins("SOL").0;
+                rig.venue.set_mid(price("164.00"));
+                Step::FirstTarget
+            }),
+            Step::FirstTarget => (is_ready && self.is_halved(&venue)).then(|| {
+                rig.venue.set_mid(price(self.last_mid));
+                Step::Leaving
+            }),
+            Step::Leaving => (is_ready && is_flat(&venue) && knows_it(rig)).then_some(Step::Over),
+            Step::Over => None,
+        };
+        if let Some(next) = next {
+            (self.step, self.since) = (next, now);
+        }
+        Ok(self.step == Step::Over)
+    }
+
+    fn is_bought(&mut self, venue: &Snapshot, now: Time, is_ready: bool) -> bool {
+        if venue.trades.len() != self.last_buy.0 || !is_ready {
+            self.last_buy = (venue.trades.len(), now);
+        }
+        let is_quiet = now.since(self.last_buy.1) > QUIET_NS;
+        is_quiet && venue.coins("SOL").0 > DUST_MAX && proof::is_protected(venue)
+    }
+    fn is_halved(&self, venue: &Snapshot) -> bool {
+        venue.coins("SOL").0 * 3 < self.held * 2 && proof::is_protected(venue)
+    }
+}
+
+fn is_flat(venue: &Snapshot) -> bool {
+    venue.coins("SOL").0 < DUST_MAX && venue.open_orders.is_empty()
+}
+
+/// Whether the engine's own word is the venue's, but for dust: of a round trip that has ended, it is nobody's position.
+fn knows_it(rig: &Rig) -> bool {
+    let Some(status) = rig.try_http("/api/status").and_then(|(_, body)| serde_json::from_str(&body).ok()) else {
+        return false;
+    };
+    let status: serde_json::Value = status;
+    let position = status["position"].as_str().map_or(i64::MAX, |text| coins(text).0);
+    let difference = position - rig.venue.snapshot().coins("SOL").0;
+    difference.abs() < DUST_MAX && status["orders_open"] == 0 && status["orders_unknown"] == 0
+}
+
+/// One turn's wait.
+pub fn wait(rig: &Rig) {
+    rig.venue.wait_for(Duration::from_millis(1), |_| false);
+}
