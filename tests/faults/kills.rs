@@ -130,10 +130,9 @@ fn kill_often(test: &str, base: u64, next: fn(&mut SplitMix64) -> Instant) {
     std::thread::scope(|scope| (0..LANES).for_each(|_| drop(scope.spawn(lane))));
     let failed = failed.into_inner().expect("whole");
     if let Some((seed, why)) = failed.first() {
-        let all: Vec<u64> = failed.iter().map(|(seed, _)| *seed).collect();
-        panic!(
-            "seeds that failed: {all:?}; the first:\n{why}\nSEED={seed} cargo test --test faults {test} -- --ignored"
-        );
+        let brief = |(seed, why): &(u64, String)| format!("SEED={seed}: {:.300}\n", why.lines().next().unwrap_or(""));
+        let all: String = failed.iter().map(brief).collect();
+        panic!("{all}the first one whole:\n{why}\nSEED={seed} cargo test --test faults {test} -- --ignored");
     }
     let mut ready = ready.into_inner().expect("whole");
     ready.sort_unstable();
