@@ -110,6 +110,7 @@ fn peers(config: &Config, reader: &mut Reader) {
     let halves = [
         ("alerts.telegram_token", &config.alerts.telegram_token, "alerts.telegram_chat", &config.alerts.telegram_chat),
         ("exchange.kraken_key", &config.exchange.kraken_key, "exchange.kraken_sec", &config.exchange.kraken_sec),
+        ("guard.binance_key", &config.guard.binance_key, "guard.binance_sec", &config.guard.binance_sec),
     ];
     for (one, one_name, other, other_name) in halves {
         let alone = [(one, one_name, other, other_name), (other, other_name, one, one_name)];

@@ -12,11 +12,22 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::endpoints::is_sound_webhook;
 use super::error::{ConfigError, ConfigErrors, Fault, Origin};
-use super::values::{Config, KeyType, Mode};
+use super::values::{Alerts, Config, KeyType, Mode};
 
 /// Tables that a variable such as `RISK__STOP_LOSS` may shadow.
-const TABLES: [&str; 10] =
-    ["EXCHANGE", "SYMBOLS", "ENDPOINTS", "FEEDS", "THRESHOLDS", "RISK", "EXECUTION", "THREADS", "STORAGE", "OPS"];
+const TABLES: [&str; 11] = [
+    "EXCHANGE",
+    "SYMBOLS",
+    "ENDPOINTS",
+    "FEEDS",
+    "THRESHOLDS",
+    "RISK",
+    "EXECUTION",
+    "THREADS",
+    "STORAGE",
+    "OPS",
+    "GUARD",
+];
 const ALERTS_TABLE: &str = "ALERTS";
 
 /// Permission bits of group and others.
@@ -131,40 +142,46 @@ impl Secrets {
     /// Collects what the config names. Exchange keys must be there in live mode only; other named ones always.
     pub fn load(config: &Config, env: &Env) -> Result<Secrets, ConfigErrors> {
         let live = config.mode == Mode::Live;
-        let (exchange, alerts) = (&config.exchange, &config.alerts);
+        let exchange = &config.exchange;
         let mut ask = Ask { env, errors: Vec::new() };
-        let pem = exchange.binance_key_type == KeyType::Ed25519;
+        let secret = (Some(&exchange.binance_sec), exchange.binance_key_type);
         let secrets = Secrets {
             binance_key: ask.named("exchange.binance_key", Some(&exchange.binance_key), live),
-            binance_secret: ask
-                .named("exchange.binance_sec", Some(&exchange.binance_sec), live)
-                .and_then(|secret| if pem { ask.pem(&exchange.binance_sec, secret) } else { Some(secret) }),
+            binance_secret: ask.secret("exchange.binance_sec", secret, live),
             kraken_key: ask.named("exchange.kraken_key", exchange.kraken_key.as_ref(), live),
             kraken_secret: ask.named("exchange.kraken_sec", exchange.kraken_sec.as_ref(), live),
             solana_keypair: ask.named("exchange.solana_keypair", exchange.solana_keypair.as_ref(), live),
             ops_token: ask.named("ops.token", config.ops.token.as_ref(), true),
-            telegram_token: ask.named("alerts.telegram_token", alerts.telegram_token.as_ref(), true),
-            telegram_chat: ask.named("alerts.telegram_chat", alerts.telegram_chat.as_ref(), true),
-            slack_webhook: ask.named("alerts.slack_webhook", alerts.slack_webhook.as_ref(), true),
+            ..Secrets::default()
         };
         ask.shape("ops.token", config.ops.token.as_ref(), &secrets.ops_token, "shorter than 16 characters", |text| {
             text.len() >= TOKEN_BYTES_MIN
         });
-        ask.shape(
-            "alerts.telegram_token",
-            alerts.telegram_token.as_ref(),
-            &secrets.telegram_token,
-            "not of the form 123456789:AA...",
-            is_bot_token,
-        );
-        ask.shape(
-            "alerts.slack_webhook",
-            alerts.slack_webhook.as_ref(),
-            &secrets.slack_webhook,
-            "not an https:// URL",
-            is_sound_webhook,
-        );
-        if ask.errors.is_empty() { Ok(secrets) } else { Err(ConfigErrors(ask.errors)) }
+        let secrets = ask.channels(&config.alerts, secrets);
+        ask.end(secrets)
+    }
+
+    /// What the guard needs, its key and secret in the exchange's place; `None` where the config names no such key.
+    pub fn load_guard(config: &Config, env: &Env) -> Result<Option<Secrets>, ConfigErrors> {
+        let guard = &config.guard;
+        let Some(variable) = &guard.binance_key else { return Ok(None) };
+        let mut ask = Ask { env, errors: Vec::new() };
+        let secret = (guard.binance_sec.as_ref(), guard.binance_key_type);
+        let secrets = Secrets {
+            binance_key: ask.named("guard.binance_key", Some(variable), true),
+            binance_secret: ask.secret("guard.binance_sec", secret, true),
+            ..Secrets::default()
+        };
+        let text = |key: Option<&SecretString>| key.map(|key| key.expose_secret().to_owned());
+        let engines = text(env.get(&config.exchange.binance_key));
+        if !guard.same_key && engines.is_some() && engines == text(secrets.binance_key.as_ref()) {
+            let why = "the engine's own key: one ban or one revocation would stop both; give the guard a key of its \
+                       own, or set guard.same_key = true";
+            let (variable, why) = (variable.clone(), why.to_owned());
+            ask.refuse("guard.binance_key", &variable.clone(), Fault::SecretUnusable { variable, why });
+        }
+        let secrets = ask.channels(&config.alerts, secrets);
+        ask.end(secrets).map(Some)
     }
 }
 
@@ -195,6 +212,39 @@ impl Ask<'_> {
         value
     }
 
+    fn secret(
+        &mut self,
+        key: &str,
+        (variable, kind): (Option<&String>, KeyType),
+        needed: bool,
+    ) -> Option<SecretString> {
+        let secret = self.named(key, variable, needed)?;
+        match kind {
+            KeyType::Hmac => Some(secret),
+            KeyType::Ed25519 => self.pem(key, variable?, secret),
+        }
+    }
+
+    /// `secrets` with those of the alert channels.
+    fn channels(&mut self, alerts: &Alerts, secrets: Secrets) -> Secrets {
+        let (token, chat, hook) = (&alerts.telegram_token, &alerts.telegram_chat, &alerts.slack_webhook);
+        let found = Secrets {
+            telegram_token: self.named("alerts.telegram_token", token.as_ref(), true),
+            telegram_chat: self.named("alerts.telegram_chat", chat.as_ref(), true),
+            slack_webhook: self.named("alerts.slack_webhook", hook.as_ref(), true),
+            ..secrets
+        };
+        let form = "not of the form 123456789:AA...";
+        self.shape("alerts.telegram_token", token.as_ref(), &found.telegram_token, form, is_bot_token);
+        let form = "not an https:// URL";
+        self.shape("alerts.slack_webhook", hook.as_ref(), &found.slack_webhook, form, is_sound_webhook);
+        found
+    }
+
+    fn end(self, secrets: Secrets) -> Result<Secrets, ConfigErrors> {
+        if self.errors.is_empty() { Ok(secrets) } else { Err(ConfigErrors(self.errors)) }
+    }
+
     fn shape(
         &mut self,
         key: &str,
@@ -211,7 +261,7 @@ impl Ask<'_> {
     }
 
     /// A PEM text as it is, or the text of the PEM file that the value names.
-    fn pem(&mut self, variable: &str, value: SecretString) -> Option<SecretString> {
+    fn pem(&mut self, key: &str, variable: &str, value: SecretString) -> Option<SecretString> {
         if value.expose_secret().contains("-----BEGIN") {
             return Some(SecretString::from(value.expose_secret().replace("\\n", "\n")));
         }
@@ -221,11 +271,7 @@ impl Ask<'_> {
             Some(text) if text.contains("-----BEGIN") => Some(SecretString::from(text)),
             _ => {
                 let why = "neither PEM text nor the path of a PEM file that only its owner may read".to_owned();
-                self.refuse(
-                    "exchange.binance_sec",
-                    variable,
-                    Fault::SecretUnusable { variable: variable.to_owned(), why },
-                );
+                self.refuse(key, variable, Fault::SecretUnusable { variable: variable.to_owned(), why });
                 None
             }
         }

@@ -22,8 +22,8 @@ pub use env::{Env, Secrets};
 pub use error::{ConfigError, ConfigErrors, Fault, Origin};
 pub use reload::{Reload, diff};
 pub use values::{
-    AlertKinds, Alerts, CandleInterval, Config, Exchange, Feeds, KeyType, Layout, Mode, Ops, StaleAfter, Storage,
-    Symbols, Threads,
+    AlertKinds, Alerts, CandleInterval, Config, Exchange, Feeds, Guard, KeyType, Layout, Mode, OnDead, Ops, StaleAfter,
+    Storage, Symbols, Threads,
 };
 
 /// Where the configuration comes from, and what the command line adds to it.
@@ -43,6 +43,22 @@ pub struct Sources {
 ///
 /// Errors: all faults found, each with file and line (or variable), key, value, what is allowed and how to mend it.
 pub fn load(from: &Sources) -> Result<(Config, Secrets), ConfigErrors> {
+    let (config, env) = load_values(from)?;
+    let secrets = Secrets::load(&config, &env)?;
+    Ok((config, secrets))
+}
+
+/// As [`load`], but with the guard's key and secret in the exchange's place and without any other that it does not
+/// need; `None` where `[guard]` names no key.
+///
+/// Errors: as [`load`]; and a guard with the engine's own key, unless the file allows it.
+pub fn load_guard(from: &Sources) -> Result<(Config, Option<Secrets>), ConfigErrors> {
+    let (config, env) = load_values(from)?;
+    let secrets = Secrets::load_guard(&config, &env)?;
+    Ok((config, secrets))
+}
+
+fn load_values(from: &Sources) -> Result<(Config, Env), ConfigErrors> {
     let text = read_text(&from.config)?;
     let env = match &from.env_file {
         Some(path) => Env::read(path, true)?,
@@ -55,8 +71,7 @@ pub fn load(from: &Sources) -> Result<(Config, Secrets), ConfigErrors> {
     if let Some(dir) = &from.data_dir {
         config.storage.data_dir.clone_from(dir);
     }
-    let secrets = Secrets::load(&config, &env)?;
-    Ok((config, secrets))
+    Ok((config, env))
 }
 
 /// Checks the text of a configuration file, shadowed by `env` (`RISK__STOP_LOSS=154`). Reads no file.

@@ -1,4 +1,4 @@
-//! The tables that need a restart to change: exchange, feeds, threads, storage, ops, alerts.
+//! The tables that need a restart to change: exchange, feeds, threads, storage, ops, alerts, guard.
 //!
 //! Thread: any.  Invariants: every key of the file is read here, in `strategy.rs` or in `endpoints.rs`, once.
 
@@ -10,9 +10,10 @@ use super::error::Fault;
 use super::reader::{Reader, bounds};
 use super::strategy;
 use super::values::{
-    AlertKinds, Alerts, CandleInterval, Config, Exchange, Feeds, KeyType, Layout, Mode, Ops, StaleAfter, Storage,
-    Symbols, Threads,
+    AlertKinds, Alerts, CandleInterval, Config, Exchange, Feeds, Guard, KeyType, Layout, Mode, OnDead, Ops, StaleAfter,
+    Storage, Symbols, Threads,
 };
+use crate::types::Ratio;
 use crate::types::event::VolumeDefinition;
 use crate::types::ids::StreamId;
 use crate::types::instrument::Symbol;
@@ -28,6 +29,8 @@ const CANDLES: [CandleInterval; 7] = [
     CandleInterval { name: "30m", seconds: 1_800 },
     CandleInterval { name: "1h", seconds: 3_600 },
 ];
+
+const KEY_TYPES: [(&str, KeyType); 2] = [("hmac", KeyType::Hmac), ("ed25519", KeyType::Ed25519)];
 
 /// Port of the HTTP server unless the file says otherwise.
 const OPS_PORT: u16 = 9_464;
@@ -52,6 +55,7 @@ pub(super) fn config(reader: &mut Reader) -> Config {
         storage: storage(reader),
         ops: ops(reader),
         alerts: alerts(reader),
+        guard: guard(reader),
         effective: std::collections::BTreeMap::new(),
     }
 }
@@ -80,11 +84,7 @@ fn exchange(reader: &mut Reader) -> Exchange {
     Exchange {
         binance_key: name(reader.variable("exchange.binance_key", Some("BINANCE_API_KEY"))),
         binance_sec: name(reader.variable("exchange.binance_sec", Some("BINANCE_SECRET"))),
-        binance_key_type: reader.choice(
-            "exchange.binance_key_type",
-            KeyType::Hmac,
-            &[("hmac", KeyType::Hmac), ("ed25519", KeyType::Ed25519)],
-        ),
+        binance_key_type: reader.choice("exchange.binance_key_type", KeyType::Hmac, &KEY_TYPES),
         kraken_key: reader.variable("exchange.kraken_key", None),
         kraken_sec: reader.variable("exchange.kraken_sec", None),
         solana_keypair: reader.variable("exchange.solana_keypair", None),
@@ -199,5 +199,20 @@ fn alerts(reader: &mut Reader) -> Alerts {
         telegram_chat: reader.variable("alerts.telegram_chat", None),
         slack_webhook: reader.variable("alerts.slack_webhook", None),
         on: AlertKinds { enter: has("ENTER"), stop: has("STOP"), fatal: has("FATAL") },
+    }
+}
+
+fn guard(reader: &mut Reader) -> Guard {
+    let patience = bounds(500..=60_000, "from 500 to 60000 (ms)");
+    let share = bounds(0..=Ratio::ONE.0, "from 0 (off) to 1");
+    let words = [("cancel_entries", OnDead::CancelEntries), ("flatten", OnDead::Flatten)];
+    Guard {
+        binance_key: reader.variable("guard.binance_key", None),
+        binance_sec: reader.variable("guard.binance_sec", None),
+        binance_key_type: reader.choice("guard.binance_key_type", KeyType::Hmac, &KEY_TYPES),
+        same_key: reader.flag("guard.same_key", false),
+        patience_ns: reader.count("guard.patience_ms", 2_000, &patience) * NANOS_PER_MILLI,
+        on_dead: reader.choice("guard.on_dead", OnDead::CancelEntries, &words),
+        loss_limit: Ratio(reader.decimal("guard.loss_limit_pct", 0, 8, &share)),
     }
 }

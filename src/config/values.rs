@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use super::endpoints::Endpoints;
 pub use crate::telemetry::alerts::AlertKinds;
 use crate::types::Params;
+use crate::types::Ratio;
 use crate::types::event::VolumeDefinition;
 use crate::types::ids::StreamId;
 use crate::types::instrument::Symbol;
@@ -41,6 +42,8 @@ pub struct Config {
     pub ops: Ops,
     /// Alert channels.
     pub alerts: Alerts,
+    /// The second process that looks after a dead engine.
+    pub guard: Guard,
     /// Every key with the value in force, as text; for `check` and for the comparison of a reload.
     pub effective: BTreeMap<String, String>,
 }
@@ -199,4 +202,32 @@ pub struct Alerts {
     pub slack_webhook: Option<String>,
     /// Which events.
     pub on: AlertKinds,
+}
+
+/// What the guard does about the orders of an engine that is dead or frozen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnDead {
+    /// Cancels what buys; protective orders stay.
+    CancelEntries,
+    /// Cancels all of ours and sells the position.
+    Flatten,
+}
+
+/// `[guard]`: names of variables, never values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guard {
+    /// Variable of the guard's own API key; `None` = no guard.
+    pub binance_key: Option<String>,
+    /// Variable of its secret.
+    pub binance_sec: Option<String>,
+    /// Kind of that secret.
+    pub binance_key_type: KeyType,
+    /// Whether it may use the engine's own key.
+    pub same_key: bool,
+    /// How long the engine may be silent, ns.
+    pub patience_ns: i64,
+    /// What to do then.
+    pub on_dead: OnDead,
+    /// Share of the day's first equity that may be lost before the engine is stopped; zero = not watched.
+    pub loss_limit: Ratio,
 }

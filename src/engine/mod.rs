@@ -55,6 +55,8 @@ use timers::Timers;
 pub struct Status {
     /// Money, as of the newest top of book; `None` before the first one while a position is held.
     pub equity: Option<EquityRow>,
+    /// The first equity of the UTC day; `None` = not known yet.
+    pub day_equity: Option<crate::types::Notional>,
     /// Coins held that the engine bought, proven by fills.
     pub position: Qty,
     /// Coins above dust without a live stop, since then; NONE = all protected.
@@ -297,6 +299,7 @@ impl Engine {
         let unknown = self.orders.iter().filter(|order| order.status == OrderStatus::Unknown).count();
         Status {
             equity: self.money.look(&self.position, self.book.mid()),
+            day_equity: self.money.day_first(),
             position: self.position.qty(),
             naked_since: self.naked_since.unwrap_or(Time::NONE),
             pauses: self.pauses.set(),

@@ -118,6 +118,10 @@ impl Money {
         let first = self.day_first.filter(|_| limit.0 > 0)?;
         Some((first.checked_sub(equity)?, first.times_floor(limit)?))
     }
+    /// The day's first equity; `None` = not known yet.
+    pub(super) fn day_first(&self) -> Option<Notional> {
+        self.day_first
+    }
     /// Number of the UTC day that the marks belong to.
     pub(super) fn day(&self) -> i64 {
         self.day

@@ -5,6 +5,8 @@
 pub mod clock;
 pub mod cores;
 pub mod files;
+pub mod heartbeat;
 pub mod net;
 pub mod poller;
+pub mod process;
 pub mod signals;

@@ -8,12 +8,14 @@
 use super::runner::{Agent, Work};
 use crate::ring::{CommandItem, EventItem, Receiver, Sender};
 use crate::sys::clock::Clock;
+use crate::sys::heartbeat::Heartbeat;
 use crate::sys::net::{ConnId, DownReason, FrameVerdict, Link, LinkHandler, Outbox, Target};
 use crate::types::event::{Control, EventKind};
 use crate::types::record::{PauseReason, WireNote};
 use crate::types::{Event, StreamId, Time};
 use crate::venue::binance_spot::trade::{FrameKind, TradeSession};
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// Bound of one turn: news of our orders must not wait behind a burst of commands.
 const COMMANDS_PER_TURN_MAX: u32 = 16;
@@ -28,6 +30,7 @@ pub struct Gateway {
     desk: Desk,
     command: Receiver<CommandItem>,
     buf: Vec<u8>,
+    heartbeat: Option<Arc<Heartbeat>>,
 }
 
 /// What the link talks to: the session and the rings behind it.
@@ -56,7 +59,13 @@ impl Gateway {
         let (command, report, journal) = rings;
         let backlog = VecDeque::with_capacity(report.depth());
         let desk = Desk { session, clock, report, backlog, journal, conn: None, opened: 0, barred_told: false };
-        Gateway { link, desk, command, buf: Vec::with_capacity(REQUEST_BYTES_MAX) }
+        Gateway { link, desk, command, buf: Vec::with_capacity(REQUEST_BYTES_MAX), heartbeat: None }
+    }
+
+    /// With the page that another process watches, if one does.
+    pub fn with_heartbeat(mut self, page: Option<Arc<Heartbeat>>) -> Gateway {
+        self.heartbeat = page;
+        self
     }
 
     fn carry_out(&mut self, item: &CommandItem) {
@@ -193,6 +202,9 @@ impl LinkHandler for Desk {
 
 impl Agent for Gateway {
     fn turn(&mut self, now: Time) -> Work {
+        if let Some(page) = &self.heartbeat {
+            page.beat_gateway(now);
+        }
         let mut done = Work::NONE;
         while done.count < COMMANDS_PER_TURN_MAX {
             let Some(item) = self.command.pop() else { break };

@@ -3,17 +3,19 @@
 //! Runs on: the `hot` core, or fused with `ingest` and `gateway`.  Owns: the engine and its `Driver`.
 //! Clock: read once per event, and once more after a step that gave commands.
 //! Reads:  rings `report`, `control`, `market`, `slow`, in that order: our orders before the market.
-//! Writes: rings `command`, `journal_hot`.  Never: blocks, allocates, makes a system call (but for a sleeper's bell).
+//! Writes: rings `command`, `journal_hot`, the heartbeat page.  Never: blocks, allocates, makes a system call (but for a sleeper's bell).
 
 use super::runner::{Agent, Work};
 use crate::engine::Engine;
 use crate::engine::driver::{self, Driver};
 use crate::ring::{CommandItem, EventItem, HotNote, Receiver, Sender, Stamps};
 use crate::sys::clock::Clock;
+use crate::sys::heartbeat::{Figures, Heartbeat};
 use crate::types::Time;
 use crate::types::command::COMMANDS_PER_STEP_MAX;
 use crate::types::event::{Control, Event, EventKind};
 use crate::types::record::PauseReason;
+use crate::types::time::NANOS_PER_MILLI;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -22,6 +24,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 const EVENTS_PER_TURN_MAX: u32 = 128;
 /// Free places below which the journal counts as full: one step's commands and its event must still fit.
 const JOURNAL_ROOM_MIN: usize = 2 * (COMMANDS_PER_STEP_MAX + 1);
+/// How old the equity on the heartbeat page may be; a fill is told at once.
+const FIGURES_EVERY_NS: i64 = 100 * NANOS_PER_MILLI;
 
 /// The rings of the hot agent.
 #[derive(Debug)]
@@ -51,6 +55,40 @@ pub struct HotView {
     pub stopping: AtomicBool,
 }
 
+/// What the hot agent tells of itself to another process.
+#[derive(Debug)]
+struct Pulse {
+    page: Arc<Heartbeat>,
+    figures: Figures,
+    due: Time,
+}
+
+impl Pulse {
+    /// The newest figures onto the page; what is not known keeps its last value.
+    fn tell(&mut self, engine: &Engine, now: Time) {
+        let status = engine.status();
+        let figures = &mut self.figures;
+        figures.equity = status.equity.map_or(figures.equity, |row| row.equity);
+        figures.day_equity = status.day_equity.unwrap_or(figures.day_equity);
+        figures.position = status.position;
+        self.page.write(self.figures);
+        self.due = now.plus(FIGURES_EVERY_NS);
+    }
+    /// A report may be of a fill: position and newest trade go onto the page together.
+    fn on_event(&mut self, event: &Event, engine: &Engine) {
+        if let EventKind::Execution(report) = &event.kind {
+            self.figures.trades_known_to = self.figures.trades_known_to.max(report.trade_id);
+            self.tell(engine, event.at);
+        }
+    }
+    fn beat(&mut self, engine: &Engine, now: Time) {
+        self.page.beat_hot(now);
+        if now >= self.due {
+            self.tell(engine, now);
+        }
+    }
+}
+
 /// The hot agent.
 #[derive(Debug)]
 pub struct Hot {
@@ -58,6 +96,7 @@ pub struct Hot {
     clock: Clock,
     rings: HotRings,
     view: Arc<HotView>,
+    pulse: Option<Pulse>,
     /// The newest event, not in the journal yet; the driver still has its commands.
     unwritten: Option<Event>,
     journal_full: bool,
@@ -66,7 +105,13 @@ pub struct Hot {
 impl Hot {
     /// Around an engine that has seen nothing yet.
     pub fn new(engine: Engine, clock: Clock, rings: HotRings, view: Arc<HotView>) -> Hot {
-        Hot { driver: Driver::new(engine), clock, rings, view, unwritten: None, journal_full: false }
+        Hot { driver: Driver::new(engine), clock, rings, view, pulse: None, unwritten: None, journal_full: false }
+    }
+
+    /// With the page that another process watches, if one does.
+    pub fn with_heartbeat(mut self, page: Option<Arc<Heartbeat>>) -> Hot {
+        self.pulse = page.map(|page| Pulse { figures: page.first(), page, due: Time::NONE });
+        self
     }
 
     /// Gives the rings back, for a house that goes on with another engine.
@@ -109,6 +154,9 @@ impl Hot {
         for command in self.driver.commands().iter() {
             _ = self.rings.journal.push(HotNote::Command(*command));
         }
+        if let Some(pulse) = &mut self.pulse {
+            pulse.on_event(&event, self.driver.engine());
+        }
         if !self.driver.commands().is_empty() || matches!(event.kind, EventKind::Control(_)) {
             self.publish(); // a word of the operator is answered even if it asks for nothing
         }
@@ -135,6 +183,9 @@ impl Hot {
 
 impl Agent for Hot {
     fn turn(&mut self, now: Time) -> Work {
+        if let Some(pulse) = &mut self.pulse {
+            pulse.beat(self.driver.engine(), now);
+        }
         if self.write_down() {
             self.watch_journal(now);
         }

@@ -13,19 +13,20 @@ pub use standing::House;
 
 use super::venue_facts::{Desk, VenueFacts};
 use super::{Failure, exit};
-use crate::config::{Config, Secrets};
+use crate::config::{Config, Mode, Secrets};
 use crate::engine::Engine;
 use crate::ledger::{CsvFiles, Ledger, Market};
 use crate::ring::{EventItem, Sender};
 use crate::sys::clock::Clock;
 use crate::sys::cores;
 use crate::sys::files::{self, DirLock};
+use crate::sys::heartbeat::{Figures, Heartbeat};
 use crate::sys::net::link::TOKENS_PER_LINK;
 use crate::sys::net::{Link, Net};
 use crate::telemetry::{Board, Latencies, Line, Lines, Metrics, Status};
 use crate::threads::cold::{Cold, ColdNames, ColdRings, ColdSinks, Story};
 use crate::threads::gateway::Gateway;
-use crate::threads::helpers::alerts::{AlertSettings, Alerts, Pace, Slack, Telegram};
+use crate::threads::helpers::alerts::Alerts;
 use crate::threads::helpers::http::{Ops, OpsSettings};
 use crate::threads::helpers::pollers::{PollerSettings, Pollers};
 use crate::threads::hot::{Hot, HotView};
@@ -33,7 +34,7 @@ use crate::threads::ingest::{Ingest, IngestLinks};
 use crate::threads::runner::{Agent, Runner};
 use crate::topology::{self, Runners, Wiring};
 use crate::types::event::Control;
-use crate::types::{Event, StreamId};
+use crate::types::{Event, Qty, StreamId};
 use crate::venue::binance_spot::market::MarketSettings;
 use crate::venue::binance_spot::trade::TradeSession;
 use crossbeam_channel::{Receiver as ChannelReceiver, Sender as ChannelSender, bounded};
@@ -129,7 +130,8 @@ pub fn build(blueprint: Blueprint) -> Result<House, Failure> {
     let ops = open_ops(&blueprint, &common)?;
     let mut ground = ground(&blueprint)?;
     let pollers = parts::pollers(config, &ground.ledger, clock)?;
-    let alerts = Alerts::start(alert_settings(&blueprint), clock, &common.lines).map_err(|why| failed(&why))?;
+    let alerts = Alerts::start(parts::alert_settings(config, &blueprint.secrets), clock, &common.lines)
+        .map_err(|why| failed(&why))?;
 
     let plan = topology::plan(&parts::thread_wishes(config), &cores::allowed(), cores::usable_count());
     let runners = Runners::open(&plan).map_err(|why| failed(&why))?;
@@ -145,10 +147,13 @@ pub fn build(blueprint: Blueprint) -> Result<House, Failure> {
     let mut status = Status::new(clock.now(), config.mode.name(), config.symbols.spot.to_string(), ground.epoch);
     status.pauses = setup.paused.iter().collect();
     status.consecutive_losses = setup.consecutive_losses;
+    let heartbeat = heartbeat(config, ground.epoch, clock, &past)?;
+    let hot = Hot::new(Engine::new(setup), clock, hot, Arc::clone(&view)).with_heartbeat(heartbeat.clone());
+    let gateway = Gateway::new(order_link, session, clock, (command, report, journal_gateway));
     let agents: [Box<dyn Agent>; 3] = [
         Box::new(Ingest::new(links, settings, clock, market, journal_ingest)),
-        Box::new(Hot::new(Engine::new(setup), clock, hot, Arc::clone(&view))),
-        Box::new(Gateway::new(order_link, session, clock, (command, report, journal_gateway))),
+        Box::new(hot),
+        Box::new(gateway.with_heartbeat(heartbeat.clone())),
     ];
     let (operator, lines) = (common.operator, common.lines_rx);
     let topology::ColdRings { ingest, hot, gateway } = cold;
@@ -177,6 +182,7 @@ pub fn build(blueprint: Blueprint) -> Result<House, Failure> {
         lines,
         board,
         view,
+        heartbeat,
         ops,
         alerts,
         pollers,
@@ -186,6 +192,17 @@ pub fn build(blueprint: Blueprint) -> Result<House, Failure> {
         stop_cold,
         lock,
     })
+}
+
+/// The page that the guard reads, where one is configured and there is money to guard.
+fn heartbeat(config: &Config, epoch: u32, clock: Clock, past: &past::Past) -> Result<Option<Arc<Heartbeat>>, Failure> {
+    if config.guard.binance_key.is_none() || config.mode != Mode::Live {
+        return Ok(None);
+    }
+    let position = past.position.map_or(Qty::ZERO, |held| held.qty);
+    let figures = Figures { position, trades_known_to: past.trades_known_to, ..Figures::default() };
+    let page = Heartbeat::create(&config.storage.data_dir, epoch, clock, figures).map_err(|why| failed(&why))?;
+    Ok(Some(Arc::new(page)))
 }
 
 fn start_line(config: &Config, epoch: u32, clock: Clock) -> Line {
@@ -277,12 +294,4 @@ fn start_pollers(settings: PollerSettings, slow: Sender<EventItem>, clock: Clock
     };
     let note = |note| log::info!("volume source: {note}");
     Pollers::start(settings, clock, emit, note).map_err(|why| Failure::new(exit::BAD_CONFIG, &why))
-}
-
-fn alert_settings(blueprint: &Blueprint) -> AlertSettings {
-    let (secrets, ends) = (&blueprint.secrets, &blueprint.config.endpoints);
-    let telegram = secrets.telegram_token.clone().zip(secrets.telegram_chat.clone());
-    let telegram = telegram.map(|(token, chat)| Telegram { base: ends.telegram.clone(), token, chat });
-    let slack = secrets.slack_webhook.clone().map(|webhook| Slack { webhook, base: ends.slack.clone() });
-    AlertSettings { telegram, slack, ca_file: ends.ca_file.clone(), pace: Pace::default() }
 }

@@ -10,6 +10,7 @@ use crate::engine::{PauseSet, Setup};
 use crate::ledger::Ledger;
 use crate::sys::clock::Clock;
 use crate::sys::net::{ConnectBudget, Endpoint, HttpClient, Link, LinkConfig, Net, Resolver, TlsContext};
+use crate::threads::helpers::alerts::{AlertSettings, Pace, Slack, Telegram};
 use crate::threads::helpers::pollers::{LlamaSettings, PollerSettings, PumpSettings};
 use crate::threads::ingest::IngestLinks;
 use crate::topology::{Layout, ThreadWishes};
@@ -38,20 +39,33 @@ const PUMP_MEMORY_NS: i64 = 49 * 3_600 * NANOS_PER_SEC;
 
 /// The signer of the venue's key. Errors: no key, or one that is not what `binance_key_type` says.
 pub fn signer(config: &Config, secrets: &Secrets) -> Result<Signer, Failure> {
+    signer_of("exchange.binance_sec", config.exchange.binance_key_type, secrets)
+}
+
+fn signer_of(key: &str, kind: KeyType, secrets: &Secrets) -> Result<Signer, Failure> {
     let secret = secrets.binance_secret.as_ref().map(|secret| secret.expose_secret().to_owned());
     let Some(secret) = secret else {
-        return Err(Failure::new(exit::BAD_CONFIG, &"exchange.binance_sec: no secret under that name in .env"));
+        return Err(Failure::new(exit::BAD_CONFIG, &format!("{key}: no secret under that name in .env")));
     };
-    let made = match config.exchange.binance_key_type {
+    let made = match kind {
         KeyType::Hmac => Signer::hmac(secret),
         KeyType::Ed25519 => Signer::ed25519(secret),
     };
-    made.map_err(|why| Failure::new(exit::BAD_CONFIG, &format!("exchange.binance_sec: {why}")))
+    made.map_err(|why| Failure::new(exit::BAD_CONFIG, &format!("{key}: {why}")))
 }
 
 /// The venue's name of our key.
 pub fn api_key(secrets: &Secrets) -> String {
     secrets.binance_key.as_ref().map(|key| key.expose_secret().to_owned()).unwrap_or_default()
+}
+
+/// Where alerts go, by the config.
+pub fn alert_settings(config: &Config, secrets: &Secrets) -> AlertSettings {
+    let ends = &config.endpoints;
+    let telegram = secrets.telegram_token.clone().zip(secrets.telegram_chat.clone());
+    let telegram = telegram.map(|(token, chat)| Telegram { base: ends.telegram.clone(), token, chat });
+    let slack = secrets.slack_webhook.clone().map(|webhook| Slack { webhook, base: ends.slack.clone() });
+    AlertSettings { telegram, slack, ca_file: ends.ca_file.clone(), pace: Pace::default() }
 }
 
 /// Sockets' common ground. Errors: a `ca_file` that cannot be used, a kernel without threads.

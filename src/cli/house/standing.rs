@@ -7,6 +7,7 @@ use crate::cli::{Failure, exit};
 use crate::config::{self, Config, Sources};
 use crate::sys::clock::Clock;
 use crate::sys::files::DirLock;
+use crate::sys::heartbeat::Heartbeat;
 use crate::sys::signals::Signals;
 use crate::telemetry::{Board, Line, Status};
 use crate::threads::helpers::alerts::Alerts;
@@ -41,6 +42,7 @@ pub struct House {
     pub(super) lines: Sender<Line>,
     pub(super) board: Arc<Board>,
     pub(super) view: Arc<HotView>,
+    pub(super) heartbeat: Option<Arc<Heartbeat>>,
     pub(super) ops: Ops,
     pub(super) alerts: Option<Alerts>,
     pub(super) pollers: Pollers,
@@ -116,12 +118,16 @@ impl House {
     /// are flushed. Errors: the ledger took not all of them.
     pub fn close(self) -> Result<(), Failure> {
         self.line(Line::info(self.clock.now(), "SHUTDOWN", "stopping: no new entries"));
+        if let Some(page) = &self.heartbeat {
+            page.stopping();
+        }
         self.say(Control::Stop);
         let until = self.clock.now().plus(SETTLE_NS_MAX);
         while !self.has_settled() && self.clock.now() < until {
             std::thread::park_timeout(LOOK);
         }
-        if !self.has_settled() {
+        let is_settled = self.has_settled();
+        if !is_settled {
             let open = self.view.orders_open.load(Ordering::Relaxed);
             let why = "stopped before every order was answered and every coin had a stop: look at the venue";
             self.line(Line::error(self.clock.now(), "FATAL", why).with("orders_open", open));
@@ -134,6 +140,9 @@ impl House {
         drop(self.cold.join());
         if let Some(alerts) = self.alerts {
             alerts.stop(HELPER_PATIENCE, self.clock);
+        }
+        if let Some(page) = &self.heartbeat {
+            page.end(is_settled); // records that the ledger did not take endanger no order
         }
         drop(self.lock);
         match self.board.read().ledger_fault {
