@@ -60,6 +60,23 @@ impl Ledger {
         Ok(Ledger { db, path, market, pending: VecDeque::new(), dropped: 0 })
     }
 
+    /// A ledger that lives in memory only, for a house in a simulated world.
+    ///
+    /// Errors: [`LedgerError::Open`] if there is no memory for it.
+    pub fn in_memory(market: Market) -> Result<Ledger, LedgerError> {
+        let path = PathBuf::from(":memory:");
+        let open = |why: rusqlite::Error| LedgerError::Open { path: path.clone(), why: why.to_string() };
+        let db = schema::in_memory().map_err(open)?;
+        Ok(Ledger { db, path, market, pending: VecDeque::new(), dropped: 0 })
+    }
+
+    /// The process dies: what was not on disk is gone. Output: rows lost.
+    pub fn lose_pending(&mut self) -> usize {
+        let lost = self.pending.len();
+        self.pending.clear();
+        lost
+    }
+
     /// Makes this ledger one of `mode` (`paper`, `live`), or refuses if it is already one of the other.
     pub fn claim(&mut self, mode: &'static str) -> Result<(), LedgerError> {
         match self.state("mode")? {

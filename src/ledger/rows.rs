@@ -10,7 +10,7 @@ use super::names::Named;
 use crate::types::event::VolumeSample;
 use crate::types::ids::{ClientOrderId, Leg, StreamId};
 use crate::types::order::FeeAsset;
-use crate::types::record::{Decision, EquityRow, FillRow, OrderRow, PauseReason, Rule, TradeRow, Verb};
+use crate::types::record::{Decision, EquityRow, FillRow, OrderRow, PauseReason, Record, Rule, TradeRow, Verb};
 use crate::types::{Notional, Qty, Time};
 
 /// One thing to keep.
@@ -51,6 +51,24 @@ pub enum Row {
 }
 
 impl Row {
+    /// The row of a record of the engine, made at `at`. `None` for one that is told only, and for a decision: it
+    /// becomes a row when it is said, not each time it flickers.
+    pub fn of_record(record: &Record, at: Time) -> Option<Row> {
+        match record {
+            Record::Order(row) => Some(Row::Order(*row)),
+            Record::Fill(row) => Some(Row::Fill(*row)),
+            Record::Trade(row) => Some(Row::Trade(*row)),
+            Record::Equity(row) => Some(Row::Equity(at, *row)),
+            Record::Losses(count) => Some(Row::Losses(*count)),
+            Record::Pause { reason, on } => Some(Row::Pause { reason: *reason, on: *on }),
+            Record::Decision(_)
+            | Record::Refused(_)
+            | Record::Repost(_)
+            | Record::Exit { .. }
+            | Record::Naked { .. }
+            | Record::Reloaded => None,
+        }
+    }
     /// Whether losing it would lose the trace of money or of a limit.
     pub fn is_money(&self) -> bool {
         !matches!(self, Row::Equity(..) | Row::Signal(..) | Row::Volume(..))

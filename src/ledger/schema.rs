@@ -59,13 +59,24 @@ pub(super) fn open(path: &Path) -> Result<Connection, LedgerError> {
     db.pragma_update(None, "synchronous", "NORMAL").map_err(cannot)?;
     db.pragma_update(None, "wal_autocheckpoint", WAL_PAGES).map_err(cannot)?;
     if !filled {
-        let transaction = db.transaction().map_err(cannot)?;
-        transaction.execute_batch(TABLES).map_err(cannot)?;
-        transaction.pragma_update(None, "user_version", SCHEMA_VERSION).map_err(cannot)?;
-        transaction.commit().map_err(cannot)?;
+        fill(&mut db).map_err(cannot)?;
     }
     db.execute_batch("BEGIN IMMEDIATE; ROLLBACK").map_err(cannot)?; // a read-only place shows itself now, not at the first fill
     Ok(db)
+}
+
+/// A database that lives in memory only.
+pub(super) fn in_memory() -> rusqlite::Result<Connection> {
+    let mut db = Connection::open_in_memory()?;
+    fill(&mut db)?;
+    Ok(db)
+}
+
+fn fill(db: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = db.transaction()?;
+    transaction.execute_batch(TABLES)?;
+    transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    transaction.commit()
 }
 
 /// Looks before anything is written. False for a file whose making was cut short: it has no table yet.

@@ -7,10 +7,9 @@ use std::ops::Range;
 
 use mio::net::TcpStream;
 
-use super::binance::{ApiSession, SHUTDOWN_NOTICE, StreamSession, shutdown_notice};
+use super::binance::{ApiSession, StreamSession, api_shutdown_notice, shutdown_notice};
 use super::fault::Fault;
 use super::http::Response;
-use super::json::Obj;
 use super::solana::SlotSession;
 use super::wire::{Gone, HttpWire, Inbound, Wire, WsWire};
 use super::world::Clients;
@@ -224,8 +223,7 @@ impl Client {
                 Err(Gone)
             }
             (Fault::ServerShutdown, Session::Api(_)) => {
-                let event = Obj::new().text("e", SHUTDOWN_NOTICE).int("E", now.millis().0).end();
-                wire.text(&Obj::new().raw("event", &event).end())?;
+                wire.text(&api_shutdown_notice(now))?;
                 wire.close();
                 Err(Gone)
             }

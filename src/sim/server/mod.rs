@@ -14,17 +14,17 @@
 //! Invariants: listens on one address only; the world (books, feeds, faults) changes under one lock, so a test that
 //! holds a [`Snapshot`] saw one instant; TLS or not is the port's choice, not the client's.
 
-mod binance;
+pub(super) mod binance;
 mod client;
 pub mod fault;
 mod feeds;
 mod handle;
-mod http;
-mod json;
+pub(super) mod http;
+pub(super) mod json;
 mod service;
-mod solana;
+pub(super) mod solana;
 mod wire;
-mod world;
+pub(super) mod world;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -16,7 +16,7 @@ const FINALIZED_LAG: u64 = 31;
 
 /// What one PubSub connection subscribed to: subscription ids in order.
 #[derive(Default)]
-pub(super) struct SlotSession {
+pub(in crate::sim) struct SlotSession {
     subscriptions: Vec<u64>,
     next: u64,
 }
@@ -33,7 +33,7 @@ struct Call {
 
 impl SlotSession {
     /// Answers one frame.
-    pub(super) fn answer(&mut self, frame: &str, slot: u64) -> String {
+    pub(in crate::sim) fn answer(&mut self, frame: &str, slot: u64) -> String {
         let Ok(call) = serde_json::from_str::<Call>(frame) else {
             return error(&Value::Null, PARSE_ERROR, "Parse error");
         };
@@ -58,7 +58,7 @@ impl SlotSession {
     }
 
     /// The notifications of a new slot, one a subscription.
-    pub(super) fn notify(&self, slot: u64) -> impl Iterator<Item = String> {
+    pub(in crate::sim) fn notify(&self, slot: u64) -> impl Iterator<Item = String> {
         self.subscriptions.iter().map(move |id| {
             let parent = slot.saturating_sub(1);
             let root = slot.saturating_sub(FINALIZED_LAG + 1);
@@ -70,7 +70,7 @@ impl SlotSession {
 }
 
 /// Answers one JSON-RPC body.
-pub(super) fn post(body: &[u8], slot: u64) -> String {
+pub(in crate::sim) fn post(body: &[u8], slot: u64) -> String {
     match serde_json::from_slice::<Call>(body) {
         Ok(call) => rpc(&call, slot),
         Err(_) => error(&Value::Null, PARSE_ERROR, "Parse error"),

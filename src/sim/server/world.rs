@@ -35,11 +35,11 @@ pub struct Received {
 
 /// How many clients of each kind are connected; `service` keeps it.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Clients {
-    pub(super) streams: usize,
-    pub(super) ws_api: usize,
-    pub(super) user_subscriptions: usize,
-    pub(super) solana: usize,
+pub(in crate::sim) struct Clients {
+    pub(in crate::sim) streams: usize,
+    pub(in crate::sim) ws_api: usize,
+    pub(in crate::sim) user_subscriptions: usize,
+    pub(in crate::sim) solana: usize,
 }
 
 /// What drives the mid.
@@ -50,15 +50,15 @@ enum Lead {
 }
 
 /// The world.
-pub(super) struct World {
+pub(in crate::sim) struct World {
     scenario: Scenario,
-    pub(super) venue: Venue,
+    pub(in crate::sim) venue: Venue,
     pub(super) feeds: Feeds,
-    pub(super) slot: u64,
-    pub(super) slots_stalled: bool,
+    pub(in crate::sim) slot: u64,
+    pub(in crate::sim) slots_stalled: bool,
     /// Faults that concern connections: for `service` to carry out.
-    pub(super) cuts: Vec<Fault>,
-    pub(super) clients: Clients,
+    pub(in crate::sim) cuts: Vec<Fault>,
+    pub(in crate::sim) clients: Clients,
     lead: Lead,
     started: Time,
     next_step: Time,
@@ -67,7 +67,7 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(mut scenario: Scenario, now: Time) -> Result<World, StartError> {
+    pub(in crate::sim) fn new(mut scenario: Scenario, now: Time) -> Result<World, StartError> {
         scenario.faults.sort_by_key(|fault| fault.at_ns);
         let venue = Venue::new(&scenario, now)?;
         let feeds = Feeds::new(&scenario);
@@ -89,12 +89,12 @@ impl World {
     }
 
     /// When [`World::advance`] has something to do again.
-    pub(super) fn next_deadline(&self) -> Time {
+    pub(in crate::sim) fn next_deadline(&self) -> Time {
         self.next_step.min(self.next_slot)
     }
 
     /// Lets everything happen that is due by `now`.
-    pub(super) fn advance(&mut self, now: Time) {
+    pub(in crate::sim) fn advance(&mut self, now: Time) {
         let elapsed_ns = now.since(self.started);
         let due = self.scenario.faults.iter().skip(self.faults_done).take_while(|fault| fault.at_ns <= elapsed_ns);
         let due: Vec<Fault> = due.map(|timed| timed.fault.clone()).collect();
@@ -120,26 +120,26 @@ impl World {
         }
     }
 
-    pub(super) fn hold_mid(&mut self, mid: Price) {
+    pub(in crate::sim) fn hold_mid(&mut self, mid: Price) {
         self.lead = Lead::Held(mid);
         self.venue.jump(mid);
     }
-    pub(super) fn release_mid(&mut self) {
+    pub(in crate::sim) fn release_mid(&mut self) {
         self.lead = Lead::Path;
     }
-    pub(super) fn follow(&mut self, bbo: Bbo) {
+    pub(in crate::sim) fn follow(&mut self, bbo: Bbo) {
         self.lead = Lead::Live;
         self.venue.follow(bbo);
     }
-    pub(super) fn follow_trade(&mut self, trade: Trade) {
+    pub(in crate::sim) fn follow_trade(&mut self, trade: Trade) {
         self.lead = Lead::Live;
         self.venue.follow_trade(trade);
     }
-    pub(super) fn deposit(&mut self, asset: &str, amount_e8: i64) {
+    pub(in crate::sim) fn deposit(&mut self, asset: &str, amount_e8: i64) {
         self.venue.deposit(asset, amount_e8);
     }
 
-    pub(super) fn apply(&mut self, fault: &Fault) {
+    pub(in crate::sim) fn apply(&mut self, fault: &Fault) {
         match fault {
             Fault::DropStreams | Fault::DropWsApi | Fault::DropSolana | Fault::HalfOpen => {
                 self.cuts.push(fault.clone())
@@ -154,7 +154,7 @@ impl World {
         }
     }
 
-    pub(super) fn snapshot(&self) -> Snapshot {
+    pub(in crate::sim) fn snapshot(&self) -> Snapshot {
         let mut snapshot = self.venue.snapshot();
         snapshot.alerts = self.feeds.alerts.len();
         snapshot.stream_clients = self.clients.streams;

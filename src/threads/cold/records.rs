@@ -143,6 +143,9 @@ impl Cold {
     }
 
     pub(super) fn on_record(&mut self, record: &Record) {
+        if let Some(row) = Row::of_record(record, self.at) {
+            self.sinks.ledger.push(row);
+        }
         match record {
             Record::Order(row) => self.on_order(row),
             Record::Fill(row) => self.on_fill(row),
@@ -150,7 +153,6 @@ impl Cold {
             Record::Equity(row) => {
                 self.sinks.metrics.set_equity(self.names.venue, row);
                 self.status.equity = Some(*row);
-                self.sinks.ledger.push(Row::Equity(self.at, *row));
             }
             Record::Decision(decision) => self.on_decision(decision),
             Record::Refused(refused) => self.on_refused(refused),
@@ -160,7 +162,6 @@ impl Cold {
             Record::Losses(count) => {
                 self.sinks.metrics.losses.set(i64::from(*count));
                 self.status.consecutive_losses = *count;
-                self.sinks.ledger.push(Row::Losses(*count));
             }
             Record::Naked { ns, qty } => self.on_naked(*ns, *qty),
             Record::Reloaded => {
@@ -171,7 +172,6 @@ impl Cold {
     }
 
     fn on_order(&mut self, row: &OrderRow) {
-        self.sinks.ledger.push(Row::Order(*row));
         let before =
             if row.status.is_done() { self.orders.remove(&row.id) } else { self.orders.insert(row.id, row.status) };
         if before == Some(row.status) {
@@ -207,7 +207,6 @@ impl Cold {
     }
 
     fn on_fill(&mut self, row: &FillRow) {
-        self.sinks.ledger.push(Row::Fill(*row));
         self.status.fills += 1;
         self.sinks.metrics.fills.with_label_values(&[self.names.venue, side_name(row.side)]).inc();
         let fee = crate::ledger::fee_text(row);
@@ -226,7 +225,6 @@ impl Cold {
     }
 
     fn on_trade(&mut self, row: &TradeRow) {
-        self.sinks.ledger.push(Row::Trade(*row));
         self.status.trades += 1;
         self.sinks.metrics.slippage.set(f64::from(row.slippage.0) / 100.0);
         let msg = format!("round trip {} ended by {}: {} after fees", row.trade_no, row.reason.name(), row.pnl);
@@ -308,7 +306,6 @@ impl Cold {
             self.status.pauses.push(reason);
         }
         self.sinks.metrics.paused.with_label_values(&[reason.name()]).set(i64::from(on));
-        self.sinks.ledger.push(Row::Pause { reason, on });
         let (level, event, msg) =
             if on { (Level::Warn, "PAUSE", "entries are paused") } else { (Level::Info, "RESUME", "a pause ended") };
         let line = self.line(level, event, format!("{msg}: {}", reason.name())).with("reason", reason.name());

@@ -19,9 +19,9 @@ mod ws_api;
 
 use std::collections::BTreeSet;
 
-pub(super) use rest::RestAnswer;
-pub(super) use streams::{StreamSession, shutdown_notice};
-pub(super) use ws_api::{ApiSession, SHUTDOWN_NOTICE};
+pub(in crate::sim) use rest::RestAnswer;
+pub(in crate::sim) use streams::{StreamSession, shutdown_notice};
+pub(in crate::sim) use ws_api::{ApiSession, api_shutdown_notice};
 
 use super::StartError;
 use super::fault::Fault;
@@ -54,20 +54,20 @@ const LIFETIME_NS: i64 = 86_400_000 * NANOS_PER_MILLI;
 
 /// Faults that stand.
 #[derive(Default)]
-pub(super) struct Switches {
+pub(in crate::sim) struct Switches {
     timeout_executed: u32,
     timeout_not_executed: u32,
     swallow: u32,
     unavailable: u32,
     refuse_oco: u32,
-    pub(super) delay_ns: i64,
-    pub(super) events_first: bool,
+    pub(in crate::sim) delay_ns: i64,
+    pub(in crate::sim) events_first: bool,
     lifetime_ns: i64,
-    pub(super) muted: BTreeSet<String>,
+    pub(in crate::sim) muted: BTreeSet<String>,
 }
 
 /// The venue.
-pub(super) struct Venue {
+pub(in crate::sim) struct Venue {
     exchange: Exchange,
     market: Market,
     account: AccountId,
@@ -78,15 +78,15 @@ pub(super) struct Venue {
     noise_ticks: i64,
     tick: Price,
     public: Public,
-    pub(super) switches: Switches,
+    pub(in crate::sim) switches: Switches,
     /// What the account was told, oldest first; the newest ones beyond the bound are not kept.
-    pub(super) history: Vec<AccountEvent>,
-    pub(super) received: Vec<Received>,
-    pub(super) received_count: usize,
+    pub(in crate::sim) history: Vec<AccountEvent>,
+    pub(in crate::sim) received: Vec<Received>,
+    pub(in crate::sim) received_count: usize,
 }
 
 impl Venue {
-    pub(super) fn new(scenario: &Scenario, now: Time) -> Result<Venue, StartError> {
+    pub(in crate::sim) fn new(scenario: &Scenario, now: Time) -> Result<Venue, StartError> {
         let spec = SymbolSpec::solusdt();
         let floor = |price: Price| Price((price.0 - price.0.rem_euclid(spec.tick.0)).max(spec.tick.0));
         let settings = ExchangeSettings {
@@ -153,7 +153,7 @@ impl Venue {
     }
 
     /// One step of the market: to `target`, give or take the noise; `None` leaves it where the live feed put it.
-    pub(super) fn step(&mut self, now: Time, target: Option<Price>) {
+    pub(in crate::sim) fn step(&mut self, now: Time, target: Option<Price>) {
         self.exchange.advance(now);
         if let Some(target) = target {
             let offset = self.noise.below(2 * self.noise_ticks + 1) - self.noise_ticks;
@@ -163,22 +163,22 @@ impl Venue {
     }
 
     /// To `mid` at once, without noise.
-    pub(super) fn jump(&mut self, mid: Price) {
+    pub(in crate::sim) fn jump(&mut self, mid: Price) {
         let now = self.exchange.now();
         self.market.step(&mut self.exchange, now, mid);
         self.tell(now);
     }
-    pub(super) fn follow(&mut self, bbo: Bbo) {
+    pub(in crate::sim) fn follow(&mut self, bbo: Bbo) {
         let now = self.exchange.now();
         self.market.follow(&mut self.exchange, now, &bbo);
         self.tell(now);
     }
-    pub(super) fn follow_trade(&mut self, trade: Trade) {
+    pub(in crate::sim) fn follow_trade(&mut self, trade: Trade) {
         let now = self.exchange.now();
         self.market.follow_trade(&mut self.exchange, now, &trade);
         self.tell(now);
     }
-    pub(super) fn deposit(&mut self, asset: &str, amount_e8: i64) {
+    pub(in crate::sim) fn deposit(&mut self, asset: &str, amount_e8: i64) {
         let now = self.exchange.now();
         let Some(asset) = Symbol::new(asset) else { return };
         if amount_e8 >= 0 {
@@ -192,13 +192,13 @@ impl Venue {
         self.public.collect(&mut self.exchange, now);
     }
     /// Stream payloads since the last call: stream name and JSON.
-    pub(super) fn take_public(&mut self, now: Time) -> Vec<(String, String)> {
+    pub(in crate::sim) fn take_public(&mut self, now: Time) -> Vec<(String, String)> {
         self.public.collect(&mut self.exchange, now);
         let muted = &self.switches.muted;
         self.public.take().into_iter().filter(|(name, _)| !muted.contains(name)).collect()
     }
     /// The account's events since the last call, as JSON.
-    pub(super) fn take_account_events(&mut self) -> Vec<String> {
+    pub(in crate::sim) fn take_account_events(&mut self) -> Vec<String> {
         let events = self.exchange.take_account_events();
         let own = events.into_iter().filter(|(account, _)| *account == self.account).map(|(_, event)| event);
         let own: Vec<AccountEvent> = own.collect();
@@ -208,11 +208,11 @@ impl Venue {
         texts
     }
     /// Age at which a WebSocket is cut.
-    pub(super) fn lifetime_ns(&self) -> i64 {
+    pub(in crate::sim) fn lifetime_ns(&self) -> i64 {
         self.switches.lifetime_ns
     }
 
-    pub(super) fn apply(&mut self, fault: &Fault) {
+    pub(in crate::sim) fn apply(&mut self, fault: &Fault) {
         let now = self.exchange.now();
         let switches = &mut self.switches;
         match fault {
@@ -246,7 +246,7 @@ impl Venue {
     }
 
     /// What the account looks like; the connections are filled in by the world.
-    pub(super) fn snapshot(&self) -> Snapshot {
+    pub(in crate::sim) fn snapshot(&self) -> Snapshot {
         let bbo = self.exchange.bbo(self.symbol);
         let trades = TradesQuery::FromId(0);
         Snapshot {
@@ -262,7 +262,7 @@ impl Venue {
         }
     }
     /// Whether every unit of money is where it should be; else what is wrong.
-    pub(super) fn conserved(&self) -> Result<(), String> {
+    pub(in crate::sim) fn conserved(&self) -> Result<(), String> {
         self.exchange.conserved().map_err(|violation| violation.to_string())
     }
 

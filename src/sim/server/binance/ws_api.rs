@@ -17,8 +17,11 @@ use super::render;
 use crate::sim::server::json::{Obj, array, quoted};
 use crate::types::Time;
 
-/// What a WebSocket API connection hears before the server goes, without the time.
-pub(crate) const SHUTDOWN_NOTICE: &str = "serverShutdown";
+/// What a WebSocket API connection hears before the server goes.
+pub(crate) fn api_shutdown_notice(now: Time) -> String {
+    let event = Obj::new().text("e", "serverShutdown").int("E", now.millis().0).end();
+    Obj::new().raw("event", &event).end()
+}
 
 /// One connection.
 pub(crate) struct ApiSession {

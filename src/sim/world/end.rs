@@ -1,0 +1,136 @@
+//! Rest and its rules; and the rules that are cheap enough for every event.
+//!
+//! Thread: any.  Invariants: a rule that cannot be judged now is judged at rest, never left out.
+
+use super::truth::{Violation, broken};
+use super::{BEGIN, REST_NS_MAX, World};
+use crate::types::time::{NANOS_PER_MILLI, NANOS_PER_SEC};
+use crate::types::{Price, Qty, Time};
+
+/// How long all must have been quiet before the rules of rest are judged.
+const QUIET_NS: i64 = 2 * NANOS_PER_SEC;
+/// How much longer than `naked_ms_max` coins may lack a stop while everything works: a close that sells into a thin
+/// book in rounds of a quarter second.
+const CLOSE_NS: i64 = 4 * NANOS_PER_SEC;
+
+impl World {
+    /// From the beginning to rest, and after the operator's last word to rest again.
+    pub(super) fn play(&mut self) -> Result<(), Violation> {
+        self.run_until(BEGIN.plus(self.plan.calm_ns))?;
+        self.find_rest()?;
+        if let Some(word) = self.plan.last_word {
+            self.house.say(word, self.now);
+            self.find_rest()?;
+        }
+        self.note_the_end();
+        Ok(())
+    }
+    fn run_until(&mut self, end: Time) -> Result<(), Violation> {
+        while self.queue.next_at().is_some_and(|at| at <= end) {
+            self.turn()?;
+        }
+        Ok(())
+    }
+    fn find_rest(&mut self) -> Result<(), Violation> {
+        let bound = self.now.plus(REST_NS_MAX);
+        let mut quiet_since = None;
+        while quiet_since.is_none_or(|since| self.now.since(since) < QUIET_NS) {
+            self.turn()?;
+            let is_quiet = self.is_quiet();
+            quiet_since = quiet_since.filter(|_| is_quiet).or_else(|| is_quiet.then_some(self.now));
+            if self.now > bound {
+                let status = self.house.engine().status();
+                return Err(broken("rest is found", format!("not quiet in time: {status:?}")));
+            }
+        }
+        self.judge_rest()
+    }
+    /// Nothing is under way, by the house's word and the venue's.
+    fn is_quiet(&self) -> bool {
+        let status = self.house.engine().status();
+        let (buys, _) = self.truth.live_counts();
+        self.house.trade().is_ready() && status.at_rest && status.orders_unknown == 0 && buys == 0
+    }
+
+    /// After every event.
+    pub(super) fn look(&mut self) -> Result<(), Violation> {
+        let is_news = self.truth.read(&self.venues.venue.history, &self.venues.venue.received)?;
+        if is_news {
+            self.venues.venue.conserved().map_err(|what| broken("cash and coins are conserved", what))?;
+        }
+        self.look_at_naked()
+    }
+    fn look_at_naked(&mut self) -> Result<(), Violation> {
+        let is_ready = self.house.trade().is_ready();
+        self.ready_since = self.ready_since.filter(|_| is_ready).or_else(|| is_ready.then_some(self.now));
+        let (Some(naked), Some(ready)) = (self.truth.naked_since, self.ready_since) else { return Ok(()) };
+        if self.now < self.ill_until {
+            return Ok(());
+        }
+        let ns = self.now.since(naked.max(ready).max(self.ill_until));
+        self.worst_naked_ns = self.worst_naked_ns.max(ns);
+        self.tally.most("naked_ms_max", (ns / NANOS_PER_MILLI).unsigned_abs());
+        if ns > self.plan.params.naked_ns_max + CLOSE_NS {
+            let what = format!(
+                "{} lamports lack a stop for {} ms",
+                self.truth.coins - self.truth.stopped(),
+                ns / NANOS_PER_MILLI
+            );
+            return Err(broken("naked time is bounded", what));
+        }
+        Ok(())
+    }
+
+    /// At rest, what the engine believes is what the venue holds, to the last unit.
+    fn judge_rest(&self) -> Result<(), Violation> {
+        let status = self.house.engine().status();
+        let truth = &self.truth;
+        if status.position != Qty(truth.coins) {
+            let what = format!("the engine holds {:?}, the venue {}", status.position, truth.coins);
+            return Err(broken("the position is the venue's", what));
+        }
+        let snapshot = self.venues.venue.snapshot();
+        let (free, locked) = snapshot.balance("USDT");
+        let Some(equity) = status.equity else { return Err(broken("equity is known", "no top of book")) };
+        if equity.cash.0 != free + locked {
+            let what = format!("the engine has {:?}, the venue {free} and {locked}", equity.cash);
+            return Err(broken("cash is the venue's", what));
+        }
+        self.exits_cover(truth.coins)?;
+        self.profit_is_the_fills(equity.realized.0 + equity.unrealized.0, equity.mid)
+    }
+    fn exits_cover(&self, coins: i64) -> Result<(), Violation> {
+        let truth = &self.truth;
+        let wanted = if truth.is_dust(coins) { 0 } else { coins - coins.rem_euclid(1_000_000) };
+        if truth.stopped() != wanted {
+            let what = format!("stops stand for {} of {coins} lamports", truth.stopped());
+            return Err(broken("exits exactly cover the position", what));
+        }
+        Ok(())
+    }
+    fn profit_is_the_fills(&self, profit: i64, mid: Price) -> Result<(), Violation> {
+        let coins = i128::from(mid.0) * i128::from(self.truth.coins) / 1_000_000_000;
+        let fills = i128::from(self.truth.cash) + coins;
+        if i128::from(profit) != fills {
+            return Err(broken("profit is the sum of the fills", format!("{profit} is booked, the fills say {fills}")));
+        }
+        Ok(())
+    }
+
+    fn note_the_end(&mut self) {
+        let truth = &self.truth;
+        let (fills, stops, targets) = (truth.fills.len(), truth.stops_worked, truth.targets_hit);
+        self.tally.count("world");
+        self.tally.add("fill", fills as u64);
+        self.tally.add("stop that worked", u64::from(stops));
+        self.tally.add("target that filled", u64::from(targets));
+        let end = match truth.is_dust(truth.coins) {
+            _ if truth.entries == 0 => "end: nothing bought",
+            true => "end: flat",
+            false => "end: protected",
+        };
+        self.tally.count(end);
+        self.tally.add("virtual seconds", (self.now.since(BEGIN) / NANOS_PER_SEC).unsigned_abs());
+        self.tally.add("order refused by a full ring", self.house.ring_refused);
+    }
+}

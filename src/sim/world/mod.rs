@@ -1,0 +1,146 @@
+//! A world in virtual time: the whole engine, codecs and sessions included, against the venues in a box, one seed each.
+//!
+//! Thread: any.  Invariants: no clock, socket or thread: time is the next planned event's, chance is the seed's, so a
+//! seed repeats its world to the byte. The rules of [`Truth`] are judged after every event, those of `end` at rest.
+//!
+//! ```text
+//!   Plan (seed) ─▶ Queue ─▶ World::happen ─▶ venues (sim::server without sockets) ─┐ frames, late,
+//!                    ▲                                                             │ cut, in order
+//!                    └──── lines ◀─── House: sessions ▸ driver ▸ engine ◀──────────┘ a connection
+//! ```
+
+mod chance;
+mod end;
+mod happen;
+mod house;
+mod keep;
+mod lines;
+mod plan;
+mod queue;
+mod rest;
+mod strike;
+mod tally;
+mod truth;
+mod venues;
+
+pub use lines::{Door, Pace};
+pub use plan::{Plan, Trouble, Way};
+pub use tally::Tally;
+pub use truth::Violation;
+
+use super::server::world::World as Venues;
+use crate::ledger::Ledger;
+use crate::types::Time;
+use crate::types::time::NANOS_PER_SEC;
+use chance::Chance;
+use happen::Due;
+use house::{House, Wish};
+use lines::Line;
+use queue::Queue;
+use std::collections::BTreeMap;
+use std::fmt;
+use truth::Truth;
+
+/// When every world begins: 2026-11-22 12:00 UTC.
+const BEGIN: Time = Time(1_795_348_800 * NANOS_PER_SEC);
+/// Keeps the dice of the world apart from those of its plan.
+const WORLD_SALT: u64 = 0x776f_726c_6400;
+/// Longest way from calm, or from the operator's last word, to rest.
+const REST_NS_MAX: i64 = 120 * NANOS_PER_SEC;
+
+/// A world that broke a rule.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// Its seed.
+    pub seed: u64,
+    /// When, from the beginning, ns.
+    pub at_ns: i64,
+    /// Which rule, and what was found.
+    pub violation: Violation,
+    /// The engine's newest events and what it asked for then.
+    pub story: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Failure { seed, at_ns, violation, story } = self;
+        writeln!(out, "{story}")?;
+        writeln!(out, "seed {seed} at {:.3} s: {}: {}", Seconds(*at_ns), violation.rule, violation.what)?;
+        write!(out, "repeat it: SVB_SEED={seed} cargo test --test world one_seed -- --nocapture")
+    }
+}
+
+/// Nanoseconds shown as seconds.
+struct Seconds(i64);
+impl fmt::Display for Seconds {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}.{:03}", self.0 / NANOS_PER_SEC, self.0 % NANOS_PER_SEC / 1_000_000)
+    }
+}
+
+/// Plays a plan to its end. Output: what happened, how often. Errors: the first rule that did not hold.
+pub fn play(plan: Plan) -> Result<Tally, Box<Failure>> {
+    let seed = plan.seed;
+    let mut world = World::new(plan).map_err(|violation| {
+        let story = String::new();
+        Box::new(Failure { seed, at_ns: 0, violation, story })
+    })?;
+    match world.play() {
+        Ok(()) => Ok(world.tally),
+        Err(violation) => {
+            let story = world.story();
+            Err(Box::new(Failure { seed, at_ns: world.now.since(BEGIN), violation, story }))
+        }
+    }
+}
+
+/// A world.
+struct World {
+    plan: Plan,
+    chance: Chance,
+    now: Time,
+    queue: Queue<Due>,
+    venues: Venues,
+    /// The venue's clock minus ours.
+    skew_ns: i64,
+    /// The venue's newest time: its clock never falls.
+    venue_time: Time,
+    slot_told: u64,
+    lines: BTreeMap<u32, Line>,
+    lines_made: u32,
+    house: House,
+    wishes: Vec<Wish>,
+    timer_at: Time,
+    ledger: Ledger,
+    /// The ledger's disk refuses until then.
+    disk_full_until: Time,
+    flush_planned: bool,
+    truth: Truth,
+    tally: Tally,
+    /// Frames are slower until then, by so much at most.
+    slow: (Time, i64),
+    /// Nobody gets in until then.
+    closed_until: Time,
+    /// Account events that the venue will lose.
+    to_lose: u32,
+    /// Account events of late, for a venue that repeats itself.
+    told: Vec<String>,
+    repeat: bool,
+    /// Until then something is wrong that may keep the house from what it has to do.
+    ill_until: Time,
+    ready_since: Option<Time>,
+    worst_naked_ns: i64,
+}
+
+impl World {
+    fn story(&self) -> String {
+        let line = |(event, commands): &(crate::types::Event, Vec<crate::types::Command>)| {
+            let orders = commands.iter().map(|command| format!("\n        → {command:?}"));
+            let at = Seconds(event.at.since(BEGIN));
+            format!("{at} {:?}: {:?}{}\n", event.stream, event.kind, orders.collect::<String>())
+        };
+        let troubles = self.plan.troubles.iter().map(|(at, what)| format!("    {} {what:?}\n", Seconds(*at)));
+        let past: String = self.house.past.iter().map(line).collect();
+        format!("way {:?}; troubles:\n{}newest events:\n{past}", self.plan.way, troubles.collect::<String>())
+    }
+}

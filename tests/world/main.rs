@@ -1,0 +1,63 @@
+//! The whole engine in virtual time, one world a seed: entries, targets, stops and kills, with and without trouble.
+//!
+//! `SVB_SEED=4711 cargo test --test world one_seed -- --nocapture` repeats a seed and tells its story.
+
+use sol_volume_bot::sim::world::{Plan, Tally, play};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A number from the environment.
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text:?}")))
+}
+
+/// Plays these seeds on two threads. Output: what happened, added up.
+fn play_all(seeds: std::ops::Range<u64>, plan: impl Fn(u64) -> Plan + Sync) -> Tally {
+    let next = AtomicU64::new(seeds.start);
+    let play_some = || {
+        let mut tally = Tally::default();
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end {
+                return tally;
+            }
+            match play(plan(seed)) {
+                Ok(more) => tally.merge(&more),
+                Err(failure) => panic!("{failure}"),
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        let other = scope.spawn(play_some);
+        let mut tally = play_some();
+        tally.merge(&other.join().expect("the other half"));
+        tally
+    })
+}
+
+fn show(tally: &Tally) {
+    for (name, count) in tally.iter() {
+        println!("{count:>10}  {name}");
+    }
+}
+
+fn quiet(seed: u64) -> Plan {
+    Plan::quiet(seed).expect("the built-in scenario")
+}
+
+#[test]
+fn one_seed() {
+    let Some(seed) = number("SVB_SEED") else { return println!("SKIPPED: set SVB_SEED to repeat a seed") };
+    match play(quiet(seed)) {
+        Ok(tally) => show(&tally),
+        Err(failure) => panic!("{failure}"),
+    }
+}
+
+#[test]
+fn a_trade_without_trouble_ends_as_its_market_says() {
+    let tally = play_all(0..number("SVB_SEEDS").unwrap_or(24), quiet);
+    show(&tally);
+    for name in ["end: flat", "end: protected", "stop that worked", "target that filled"] {
+        assert!(tally.of(name) > 0, "{name} never happened");
+    }
+}
