@@ -6,6 +6,7 @@
 
 mod csv_files;
 mod error;
+pub mod journal;
 mod load;
 mod names;
 mod rows;

@@ -6,6 +6,7 @@
 use std::ffi::CString;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
@@ -106,6 +107,21 @@ pub fn free_bytes(path: &Path) -> Result<u64, FileError> {
     let stat = unsafe { stat.assume_init() };
     #[allow(clippy::useless_conversion)] // the fields' width differs between libc targets
     Ok(u64::from(stat.f_bavail).saturating_mul(u64::from(stat.f_frsize)))
+}
+
+/// Sets disk space aside for `file` from `at` on, without making it longer. Output: false where the file system cannot.
+/// Errors: mostly that the disk is full.
+pub fn set_aside(file: &File, at: u64, bytes: u64) -> io::Result<bool> {
+    let wrong = |_| io::Error::from(io::ErrorKind::InvalidInput);
+    let (at, bytes) = (i64::try_from(at).map_err(wrong)?, i64::try_from(bytes).map_err(wrong)?);
+    // SAFETY: fallocate takes integers only, and the descriptor is open as long as `file` is borrowed.
+    if unsafe { libc::fallocate(file.as_raw_fd(), libc::FALLOC_FL_KEEP_SIZE, at, bytes) } == 0 {
+        return Ok(true);
+    }
+    match io::Error::last_os_error() {
+        error if matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::ENOSYS)) => Ok(false),
+        error => Err(error),
+    }
 }
 
 /// Keeps secrets out of core dumps, and this process's memory away from other processes of the same user.

@@ -26,6 +26,11 @@ macro_rules! params {
         }
 
         impl Params {
+            /// From one bare integer a key; `None` where one is missing.
+            pub fn of(mut bare: impl FnMut(ParamKey) -> Option<i64>) -> Option<Params> {
+                $(let $field = bare(ParamKey::$key)?;)+
+                Some(Params { $($field: params!(@set $unit, $field),)+ })
+            }
             /// Value of a key as a bare integer.
             pub fn get(&self, key: ParamKey) -> i64 {
                 match key { $(ParamKey::$key => params!(@get $unit, self.$field),)+ }
