@@ -28,18 +28,14 @@ const SLOW_DELAY_NS: i64 = 5 * NANOS_PER_SEC;
 pub(super) struct Closing {
     /// Why.
     pub reason: ExitReason,
-    rounds: u16,
-    order: Option<ClientOrderId>,
-    next_at: Time,
-    /// The venue says that the coins are not there: sell no more than it says there are.
-    capped: bool,
-}
-
-impl Closing {
+    /// Sells tried.
+    pub rounds: u16,
+    /// The newest of them.
+    pub order: Option<ClientOrderId>,
     /// When to look again.
-    pub(super) fn next_at(&self) -> Time {
-        self.next_at
-    }
+    pub next_at: Time,
+    /// The venue says that the coins are not there: sell no more than it says there are.
+    pub capped: bool,
 }
 
 impl Engine {

@@ -67,6 +67,14 @@ impl Exits {
         assert!(self.pairs.iter().all(Option::is_none), "no exit stands when a signal begins");
         *self = Exits::default();
     }
+    /// Times that each slot's stop failed.
+    pub(super) fn failures(&self) -> [u8; 2] {
+        self.unprotected
+    }
+    /// Newest attempt of a slot.
+    pub(super) fn attempt(&self, slot: u8) -> u16 {
+        self.attempts.get(usize::from(slot).wrapping_sub(1)).copied().unwrap_or(0)
+    }
     /// Not before then is a refused pair tried again; NONE = at once.
     pub(super) fn retry_at(&self) -> Time {
         self.retry_at

@@ -11,6 +11,7 @@ mod entry;
 mod execution;
 mod exits;
 mod fills;
+mod fingerprint;
 mod money;
 mod order;
 mod order_state;

@@ -20,11 +20,11 @@ const QUERIES_PER_STEP_MAX: usize = 8;
 /// Longest wait between two questions.
 const QUERY_DELAY_NS_MAX: i64 = 2 * NANOS_PER_SEC;
 /// After this from its making, "not found" means "not executed": the request's window plus 10 s, rounded up.
-const NOT_FOUND_PROOF_NS: i64 = 12 * NANOS_PER_SEC;
+pub(super) const NOT_FOUND_PROOF_NS: i64 = 12 * NANOS_PER_SEC;
 /// An order unanswered for so long is asked about, whatever the gateway thinks.
-const ANSWER_NS_MAX: i64 = 5 * NANOS_PER_SEC;
+pub(super) const ANSWER_NS_MAX: i64 = 5 * NANOS_PER_SEC;
 /// A cancel refused or unanswered may be sent again after this: it does no harm twice, at a bounded rate.
-const CANCEL_NS_MAX: i64 = 500 * NANOS_PER_MILLI;
+pub(super) const CANCEL_NS_MAX: i64 = 500 * NANOS_PER_MILLI;
 
 /// What a report did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -27,6 +27,10 @@ impl Timers {
             TimerId::Exit => exit,
         }
     }
+    /// Every deadline; NONE = not armed.
+    pub(super) fn all(&self) -> [Time; 5] {
+        self.at
+    }
     /// Arms a deadline if it is one and not armed just so already.
     fn arm(&mut self, id: TimerId, at: Time, out: &mut CommandBuf) {
         let slot = self.slot(id);
@@ -74,7 +78,7 @@ impl Engine {
         let tranche = self.entry.map_or(Time::NONE, |plan| plan.due());
         self.timers.arm(TimerId::Tranche, tranche, out);
         self.timers.arm(TimerId::Query, self.orders.next_ask(), out);
-        let exit = self.close.map_or(Time::NONE, |closing| closing.next_at());
+        let exit = self.close.map_or(Time::NONE, |closing| closing.next_at);
         self.timers.arm(TimerId::Exit, if exit > self.now { exit } else { Time::NONE }, out);
         let naked = self.next_naked_look();
         self.timers.arm(TimerId::Naked, naked, out);

@@ -75,7 +75,7 @@ pub struct OpenPosition {
 }
 
 /// A set of [`PauseReason`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct PauseSet(u16);
 
 impl PauseSet {

@@ -3,6 +3,7 @@
 //! Thread: any.  Invariants: no clock, no socket; the desk turns the time.
 
 mod again;
+mod day;
 mod desk;
 mod doubts;
 mod exits;
