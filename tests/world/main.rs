@@ -3,6 +3,7 @@
 //! `SVB_SEED=4711 cargo test --test world one_seed -- --nocapture` repeats a seed and tells its story.
 
 use sol_volume_bot::sim::world::{Plan, Tally, play};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A number from the environment.
@@ -13,6 +14,7 @@ fn number(name: &str) -> Option<u64> {
 /// Plays these seeds on two threads. Output: what happened, added up.
 fn play_all(seeds: std::ops::Range<u64>, plan: impl Fn(u64) -> Plan + Sync) -> Tally {
     let next = AtomicU64::new(seeds.start);
+    let failures = Mutex::new(Vec::new());
     let play_some = || {
         let mut tally = Tally::default();
         loop {
@@ -22,16 +24,23 @@ fn play_all(seeds: std::ops::Range<u64>, plan: impl Fn(u64) -> Plan + Sync) -> T
             }
             match play(plan(seed)) {
                 Ok(more) => tally.merge(&more),
-                Err(failure) => panic!("{failure}"),
+                Err(failure) => failures.lock().expect("no panic meanwhile").push(*failure),
             }
         }
     };
-    std::thread::scope(|scope| {
+    let tally = std::thread::scope(|scope| {
         let other = scope.spawn(play_some);
         let mut tally = play_some();
         tally.merge(&other.join().expect("the other half"));
         tally
-    })
+    });
+    let failures = failures.into_inner().expect("both are done");
+    if let Some(first) = failures.iter().min_by_key(|failure| failure.seed) {
+        let each =
+            failures.iter().map(|one| format!("\nseed {}: {}: {}", one.seed, one.violation.rule, one.violation.what));
+        panic!("{first}\n{} of {} worlds failed:{}", failures.len(), seeds.end - seeds.start, each.collect::<String>());
+    }
+    tally
 }
 
 fn show(tally: &Tally) {
@@ -44,10 +53,14 @@ fn quiet(seed: u64) -> Plan {
     Plan::quiet(seed).expect("the built-in scenario")
 }
 
+fn troubled(seed: u64) -> Plan {
+    Plan::of(seed).expect("the built-in scenario")
+}
+
 #[test]
 fn one_seed() {
     let Some(seed) = number("SVB_SEED") else { return println!("SKIPPED: set SVB_SEED to repeat a seed") };
-    match play(quiet(seed)) {
+    match play(troubled(seed)) {
         Ok(tally) => show(&tally),
         Err(failure) => panic!("{failure}"),
     }
@@ -60,4 +73,11 @@ fn a_trade_without_trouble_ends_as_its_market_says() {
     for name in ["end: flat", "end: protected", "stop that worked", "target that filled"] {
         assert!(tally.of(name) > 0, "{name} never happened");
     }
+}
+
+#[test]
+fn nothing_is_lost_in_worlds_where_everything_goes_wrong() {
+    let seeds = number("SVB_SEEDS").unwrap_or(100);
+    let tally = play_all(0..seeds, troubled);
+    show(&tally);
 }

@@ -33,6 +33,16 @@ pub enum Fault {
     TimeoutExecuted(u32),
     /// Does not execute the next n placements, and answers -1007 "unknown".
     TimeoutNotExecuted(u32),
+    /// Executes the next n placements, but answers -1006 "unexpected response, execution status unknown".
+    UnexpectedExecuted(u32),
+    /// Executes the next n placements, but answers with status 503.
+    UnavailableExecuted(u32),
+    /// Executes the next n cancels, but answers -1007 "unknown".
+    TimeoutCanceled(u32),
+    /// Counts so much request weight that somebody else at our address used up in this minute.
+    OtherWeight(u32),
+    /// Bans our address for so many milliseconds: 418 to everything.
+    BanMs(u32),
     /// Executes the next n requests of the trading API, and answers nothing.
     SwallowAnswers(u32),
     /// Answers the next n requests of the trading API with status 503, nothing done.

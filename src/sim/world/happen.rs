@@ -12,6 +12,7 @@ use super::tally::Tally;
 use super::truth::{Truth, Violation, broken};
 use super::{BEGIN, Venues, WORLD_SALT, World};
 use crate::ledger::{Ledger, Market};
+use crate::sim::server::Fault;
 use crate::sim::server::binance::{ApiSession, StreamSession};
 use crate::sim::server::solana::SlotSession;
 use crate::types::command::Alert;
@@ -71,7 +72,11 @@ pub(super) enum Due {
     /// Something goes wrong, by its place in the plan.
     Trouble(usize),
     /// A switch of the venue goes back.
-    Mend,
+    Undo(Fault),
+    /// The command ring is empty again.
+    RingEmpty,
+    /// From here on nothing goes wrong any more.
+    Calm,
 }
 
 impl World {
@@ -117,9 +122,10 @@ impl World {
             world.queue.plan(BEGIN, Due::Dial(door));
         }
         world.queue.plan(BEGIN.plus(NANOS_PER_SEC / 2), Due::Volume);
-        for (number, (at_ns, _)) in world.plan.troubles.iter().enumerate() {
+        for (number, (at_ns, _, _)) in world.plan.troubles.iter().enumerate() {
             world.queue.plan(BEGIN.plus(*at_ns), Due::Trouble(number));
         }
+        world.queue.plan(BEGIN.plus(world.plan.calm_ns), Due::Calm);
         Ok(world)
     }
 
@@ -166,7 +172,9 @@ impl World {
             Due::Timer => self.timer_at = Time(i64::MAX),
             Due::Flush => self.flush()?,
             Due::Trouble(number) => self.strike(number),
-            Due::Mend => self.mend(),
+            Due::Undo(fault) => self.venues.apply(&fault),
+            Due::RingEmpty => self.house.ring_room = None,
+            Due::Calm => self.calm_down(),
         }
         Ok(())
     }

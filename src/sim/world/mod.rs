@@ -20,12 +20,14 @@ mod queue;
 mod rest;
 mod strike;
 mod tally;
+mod trouble;
 mod truth;
 mod venues;
 
 pub use lines::{Door, Pace};
-pub use plan::{Plan, Trouble, Way};
+pub use plan::{Plan, Way};
 pub use tally::Tally;
+pub use trouble::{KINDS, Trouble};
 pub use truth::Violation;
 
 use super::server::world::World as Venues;
@@ -139,7 +141,7 @@ impl World {
             let at = Seconds(event.at.since(BEGIN));
             format!("{at} {:?}: {:?}{}\n", event.stream, event.kind, orders.collect::<String>())
         };
-        let troubles = self.plan.troubles.iter().map(|(at, what)| format!("    {} {what:?}\n", Seconds(*at)));
+        let troubles = self.plan.troubles.iter().map(|(at, _, what)| format!("    {} {what:?}\n", Seconds(*at)));
         let past: String = self.house.past.iter().map(line).collect();
         format!("way {:?}; troubles:\n{}newest events:\n{past}", self.plan.way, troubles.collect::<String>())
     }

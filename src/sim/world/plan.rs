@@ -4,9 +4,9 @@
 //! [`Plan::calm_ns`] nothing goes wrong any more.
 
 use super::chance::Chance;
-use super::lines::{Door, Pace};
+use super::lines::Pace;
+use super::trouble::{self, Trouble};
 use crate::sim::scenario::{PathPoint, Scenario, ScenarioError};
-use crate::sim::server::Fault;
 use crate::types::event::Control;
 use crate::types::params::Params;
 use crate::types::time::{NANOS_PER_MILLI, NANOS_PER_SEC};
@@ -69,40 +69,6 @@ impl Way {
     }
 }
 
-/// One thing that goes wrong, or that somebody does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Trouble {
-    /// A switch of the venue.
-    Venue(Fault),
-    /// A connection is cut.
-    Cut(Door),
-    /// A connection is half-open for so long, then cut.
-    Mute(Door, i64),
-    /// Frames of every connection are so much slower for so long.
-    Slow {
-        /// Longest extra way.
-        extra_ns: i64,
-        /// How long.
-        for_ns: i64,
-    },
-    /// The venue loses so many events of the account; the connection that missed them is cut soon after.
-    LoseEvents(u32),
-    /// The venue repeats its newest account events on the next connection.
-    RepeatEvents,
-    /// The venue's clock jumps.
-    ClockStep(i64),
-    /// The venue restarts: every connection falls, orders stay; nobody gets in for so long.
-    VenueRestart(i64),
-    /// Somebody else at our address uses up this much request weight.
-    OtherWeight(u32),
-    /// The command ring takes so many more orders, for so long.
-    RingFull(u32, i64),
-    /// The ledger's disk refuses for so long.
-    DiskFull(i64),
-    /// The operator's word.
-    Word(Control),
-}
-
 /// What happens in a world of one seed.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -118,8 +84,8 @@ pub struct Plan {
     pub logs_on: bool,
     /// How fast frames travel.
     pub pace: Pace,
-    /// What goes wrong, by time from the start.
-    pub troubles: Vec<(i64, Trouble)>,
+    /// What goes wrong: when, from the start; the place of its kind in [`KINDS`](super::trouble::KINDS); what.
+    pub troubles: Vec<(i64, usize, Trouble)>,
     /// From here on nothing goes wrong any more.
     pub calm_ns: i64,
     /// The operator's last word, once all is calm.
@@ -127,6 +93,14 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The plan of a seed: a whole trade, and what goes wrong meanwhile.
+    ///
+    /// Errors: the built-in scenario cannot be used.
+    pub fn of(seed: u64) -> Result<Plan, ScenarioError> {
+        let plan = Plan::quiet(seed)?;
+        let troubles = trouble::troubles(&mut Chance::new(seed ^ TROUBLE_SALT), plan.calm_ns);
+        Ok(Plan { troubles, ..plan })
+    }
     /// The plan of a seed without any trouble.
     ///
     /// Errors: the built-in scenario cannot be used.
@@ -150,6 +124,8 @@ impl Plan {
     }
 }
 
+/// Keeps what goes wrong apart from what would happen without it.
+const TROUBLE_SALT: u64 = 0x7472_6f75_626c_6500;
 /// The size grid of the venue's symbol.
 const LOT: Qty = Qty(1_000_000);
 

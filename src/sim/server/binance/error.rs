@@ -46,6 +46,11 @@ impl ApiError {
         let msg = "Timeout waiting for response from backend server. Send status unknown; execution status unknown.";
         ApiError { status: 504, ..ApiError::new(-1007, msg) }
     }
+    /// -1006: what was asked may have been done.
+    pub fn unexpected() -> ApiError {
+        let msg = "An unexpected response was received from the message bus. Execution status unknown.";
+        ApiError { status: 500, ..ApiError::new(-1006, msg) }
+    }
     /// 503 without a code of the venue's.
     pub fn unavailable() -> ApiError {
         ApiError { status: 503, ..ApiError::new(-1000, "Service Unavailable.") }

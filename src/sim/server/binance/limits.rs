@@ -45,6 +45,18 @@ impl Weight {
         }
         Err(wait(429, Time((minute + 1) * MINUTE_NS), now))
     }
+    /// Counts what somebody else at our address used up, as far as the limit.
+    pub fn used_by_others(&mut self, weight: u32, now: Time) {
+        let minute = now.0.div_euclid(MINUTE_NS);
+        if minute != self.minute {
+            (self.minute, self.used, self.refused) = (minute, 0, 0);
+        }
+        self.used = self.used.saturating_add(weight).min(WEIGHT_PER_MINUTE_MAX);
+    }
+    /// Refuses everything until then.
+    pub fn ban(&mut self, until: Time) {
+        self.banned_until = until;
+    }
     /// Gives back what a successful order request was charged.
     pub fn refund(&mut self, weight: u32) {
         self.used = self.used.saturating_sub(weight);

@@ -57,6 +57,9 @@ const LIFETIME_NS: i64 = 86_400_000 * NANOS_PER_MILLI;
 pub(in crate::sim) struct Switches {
     timeout_executed: u32,
     timeout_not_executed: u32,
+    timeout_canceled: u32,
+    unexpected_executed: u32,
+    unavailable_executed: u32,
     swallow: u32,
     unavailable: u32,
     refuse_oco: u32,
@@ -225,6 +228,11 @@ impl Venue {
             Fault::DropDepthDiffs(count) => self.public.drop_diffs(*count),
             Fault::TimeoutExecuted(count) => switches.timeout_executed = *count,
             Fault::TimeoutNotExecuted(count) => switches.timeout_not_executed = *count,
+            Fault::UnexpectedExecuted(count) => switches.unexpected_executed = *count,
+            Fault::UnavailableExecuted(count) => switches.unavailable_executed = *count,
+            Fault::TimeoutCanceled(count) => switches.timeout_canceled = *count,
+            Fault::OtherWeight(weight) => self.weight.used_by_others(*weight, now),
+            Fault::BanMs(ms) => self.weight.ban(now.plus(i64::from(*ms) * NANOS_PER_MILLI)),
             Fault::SwallowAnswers(count) => switches.swallow = *count,
             Fault::Unavailable(count) => switches.unavailable = *count,
             Fault::DelayAnswersMs(ms) => switches.delay_ns = i64::from(*ms) * NANOS_PER_MILLI,
@@ -292,19 +300,25 @@ impl Venue {
             self.switches.unavailable -= 1;
             return Err(ApiError::unavailable());
         }
-        if method.act != Act::Place {
-            return self.call(method.name, params, now);
+        match method.act {
+            Act::Ask => return self.call(method.name, params, now),
+            Act::Cancel => {
+                let answer = self.call(method.name, params, now);
+                return if take_one(&mut self.switches.timeout_canceled) { Err(ApiError::timeout()) } else { answer };
+            }
+            Act::Place => {}
         }
-        if self.switches.timeout_not_executed > 0 {
-            self.switches.timeout_not_executed -= 1;
+        if take_one(&mut self.switches.timeout_not_executed) {
             return Err(ApiError::timeout());
         }
         let answer = self.call(method.name, params, now);
-        if self.switches.timeout_executed > 0 {
-            self.switches.timeout_executed -= 1;
+        if take_one(&mut self.switches.timeout_executed) {
             return Err(ApiError::timeout());
         }
-        answer
+        if take_one(&mut self.switches.unexpected_executed) {
+            return Err(ApiError::unexpected());
+        }
+        if take_one(&mut self.switches.unavailable_executed) { Err(ApiError::unavailable()) } else { answer }
     }
 
     fn call(&mut self, name: &str, params: &Params, now: Time) -> Result<String, ApiError> {
@@ -339,4 +353,11 @@ impl Venue {
             _ => Err(ApiError::new(-1020, "This operation is not supported.")),
         }
     }
+}
+
+/// Counts a switch down; false if it is off.
+fn take_one(left: &mut u32) -> bool {
+    let is_on = *left > 0;
+    *left = left.saturating_sub(1);
+    is_on
 }
