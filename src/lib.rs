@@ -5,9 +5,10 @@
 //!
 //! | floor | rooms |
 //! |---|---|
-//! | 6 | [`cli`]: one file per verb |
-//! | 5 | [`config`]: file and `.env` to plain values · [`topology`]: the wiring table |
-//! | 4 | [`threads`]: the agents · [`sim`]: venues in a box |
+//! | 7 | [`cli`]: one file per verb |
+//! | 6 | [`config`]: file and `.env` to plain values · [`topology`]: the wiring table |
+//! | 5 | [`threads`]: the agents · [`sim`]: venues in a box |
+//! | 4 | [`recovery`]: what earlier runs left, brought up to the venue's truth |
 //! | 3 | [`engine`]: pure decisions · [`venue`]: pure protocols · [`ledger`]: what is kept · [`telemetry`]: what is told |
 //! | 2 | [`ring`]: queues between threads · [`sys`]: clock, cores, sockets, TLS, files |
 //! | 1 | [`types`]: the vocabulary |
@@ -17,6 +18,7 @@ pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod ledger;
+pub mod recovery;
 pub mod ring;
 pub mod sim;
 pub mod sys;

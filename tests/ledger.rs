@@ -9,6 +9,7 @@ use sol_volume_bot::ledger::{CsvFiles, DB_FILE, Ledger, LedgerError, Market, PEN
 use sol_volume_bot::types::event::{SourceState, VolumeDefinition, VolumeSample};
 use sol_volume_bot::types::instrument::Symbol;
 use sol_volume_bot::types::order::{FeeAsset, Liquidity, OrderKind, Purpose, Reason, Side, TimeInForce};
+use sol_volume_bot::types::reconcile::{Difference, DifferenceKind, ReconcileCount, ReconcileTrigger};
 use sol_volume_bot::types::record::{
     Decision, EquityRow, ExitReason, FillRow, OrderRow, OrderStatus, PauseReason, TradeRow, Verb, Verdict,
 };
@@ -135,12 +136,13 @@ fn every_column_of_the_contract_is_there_in_order() {
         ("signals", "ts_ns,decision,rules"),
         ("state", "key,value"),
         ("volumes", "source,bucket_ns,now,prev,state"),
+        ("reconcile", "ts_ns,trigger,kind,id,detail"),
     ];
     for (table, columns) in tables {
         let found = dir.text(&format!("SELECT group_concat(name) FROM pragma_table_info('{table}')")).expect("columns");
         assert!(found.starts_with(columns), "{table}: {found}");
     }
-    assert_eq!(dir.number("PRAGMA user_version"), Some(1));
+    assert_eq!(dir.number("PRAGMA user_version"), Some(2));
     assert_eq!(dir.text("PRAGMA journal_mode").as_deref(), Some("wal"));
 }
 
@@ -279,7 +281,7 @@ fn another_schema_version_and_an_unusable_directory_are_refused_in_clear_words()
     drop(dir.open());
     dir.db().pragma_update(None, "user_version", 99).expect("set");
     let text = dir.try_open().expect_err("refused").to_string();
-    assert!(text.contains("schema version 99, this program knows 1"), "{text}");
+    assert!(text.contains("schema version 99, this program knows 2"), "{text}");
     fs::remove_dir_all(&dir.0).expect("again");
     fs::create_dir_all(&dir.0).expect("again");
     dir.db().execute_batch("PRAGMA journal_mode = WAL").expect("the making was cut short here");
@@ -290,6 +292,35 @@ fn another_schema_version_and_an_unusable_directory_are_refused_in_clear_words()
         Ledger::open(&file.join("data"), Market { venue: "v", symbol: Symbol::new("S").expect("symbol") });
     let text = under_a_file.expect_err("refused").to_string();
     assert!(text.contains("a_file/data") && text.contains("storage.data_dir"), "{text}");
+}
+
+#[test]
+fn a_ledger_of_the_first_version_gains_what_is_new_and_keeps_every_row() {
+    let dir = Dir::new("migrated");
+    drop(dir.open());
+    let db = dir.db();
+    db.execute_batch("DROP TABLE reconcile; PRAGMA user_version = 1; INSERT INTO state VALUES ('epoch', '41')")
+        .expect("as the first version left it");
+    drop(db);
+    let mut ledger = dir.open();
+    assert_eq!(dir.number("PRAGMA user_version"), Some(2));
+    assert_eq!(ledger.memory().expect("reads").epoch, 41);
+    let mut count = ReconcileCount::new(ReconcileTrigger::Reconnect);
+    count.add(DifferenceKind::Fill);
+    let (trigger, kind) = (ReconcileTrigger::Reconnect, DifferenceKind::Fill);
+    let id = ClientOrderId::parse(b"v0000000041-000001-41-0002");
+    let found = Difference { trigger, kind, id, number: 77, amount: 1_500_000_000 };
+    ledger.push(Row::Difference(NOW, found));
+    ledger.push(Row::Reconciled(NOW, count));
+    ledger.push(Row::TradesKnownTo(77));
+    ledger.flush().expect("written");
+    let sql = "SELECT group_concat(\"trigger\" || ' ' || kind || ' ' || COALESCE(id, '-') || ' ' || detail, '; ') FROM \
+               reconcile";
+    let told = dir.text(sql).expect("rows");
+    assert!(told.starts_with("reconnect FILL v0000000041-000001-41-0002 {"), "{told}");
+    assert!(told.contains("\"number\":77") && told.contains("\"amount\":\"1.5\""), "{told}");
+    assert!(told.contains("reconnect SUMMARY - {") && told.contains("\"fills\":1"), "{told}");
+    assert_eq!(ledger.memory().expect("reads").trades_known_to, 77);
 }
 
 #[test]

@@ -25,6 +25,7 @@ use sol_volume_bot::threads::runner::{Agent, Runner, Work};
 use sol_volume_bot::topology::{ColdRings, Layout, Plan, Runners, ThreadWishes, Wiring, plan, wire};
 use sol_volume_bot::types::event::{Candle, ClockOffset, SourceState, StreamState, VolumeDefinition, VolumeSample};
 use sol_volume_bot::types::instrument::{Instrument, Symbol};
+use sol_volume_bot::types::setup::RESTING_MAX;
 use sol_volume_bot::types::time::NANOS_PER_SEC;
 use sol_volume_bot::types::{Bps, Event, EventKind, Notional, Params, Price, Qty, Ratio, StreamId, Time, TimeInForce};
 use sol_volume_bot::venue::binance_spot::candles::Interval;
@@ -130,6 +131,8 @@ pub fn setup(trigger: Trigger, epoch: u32, now: Time) -> Setup {
         fees: Notional::ZERO,
         realized: Notional::ZERO,
         opened: now,
+        last: now,
+        last_exit: None,
     };
     let holds = trigger == Trigger::Slot;
     Setup {
@@ -146,6 +149,7 @@ pub fn setup(trigger: Trigger, epoch: u32, now: Time) -> Setup {
         base: if holds { sol("10") } else { Qty::ZERO },
         position: holds.then_some(position),
         trades_known_to: 0,
+        resting: [None; RESTING_MAX],
         day_equity: None,
         last_entry: None,
         now,

@@ -7,6 +7,7 @@ use super::run::{ModeArg, RunArgs};
 use super::venue_facts::{Desk, VenueFacts};
 use super::{Failure, exit};
 use crate::config::{self, Config, Secrets};
+use crate::recovery::{Holdings, Witness};
 use crate::sys::clock::Clock;
 use crate::sys::cores::{self, HostFacts};
 use serde_json::{Value, json};
@@ -58,17 +59,28 @@ fn look(args: &CheckArgs) -> Result<(), Failure> {
     writeln!(std::io::stdout(), "{text}").map_err(|why| Failure::new(exit::FAILED, &why))
 }
 
-fn ask(config: &Config, secrets: &Secrets, clock: Clock) -> Result<VenueFacts, Failure> {
+/// What `check` shows of the venue.
+struct Shown {
+    facts: VenueFacts,
+    holdings: Holdings,
+    open_orders: usize,
+}
+
+fn ask(config: &Config, secrets: &Secrets, clock: Clock) -> Result<Shown, Failure> {
     let signer = house::signer(config, secrets)?;
     let key = house::api_key(secrets);
     let ca_file = config.endpoints.ca_file.as_deref();
-    Desk::new(&config.endpoints.binance_rest, &key, &signer, ca_file, clock)?.ask_all(config.symbols.spot)
+    let mut desk = Desk::new(&config.endpoints.binance_rest, &key, &signer, ca_file, clock)?;
+    let facts = desk.rules(config.symbols.spot)?;
+    let mut account = desk.account(&facts.instrument);
+    let (holdings, open_orders) = (account.holdings()?, account.open_orders()?.len());
+    Ok(Shown { facts, holdings, open_orders })
 }
 
-fn report(config: &Config, venue: Option<&VenueFacts>, offline: bool) -> Value {
+fn report(config: &Config, venue: Option<&Shown>, offline: bool) -> Value {
     let host = HostFacts::read();
     let venue = match venue {
-        Some(facts) => json!({
+        Some(Shown { facts, holdings, open_orders }) => json!({
             "symbol": facts.instrument.symbol.as_str(),
             "tick": facts.instrument.tick.to_string(),
             "lot": facts.instrument.lot.to_string(),
@@ -77,9 +89,9 @@ fn report(config: &Config, venue: Option<&VenueFacts>, offline: bool) -> Value {
             "fee_maker": facts.instrument.fee_maker.to_string(),
             "fee_taker": facts.instrument.fee_taker.to_string(),
             "clock_offset_ms": facts.clock.offset_ns / 1_000_000,
-            "cash": facts.cash.to_string(),
-            "base": facts.base.to_string(),
-            "open_orders": facts.open_orders.len(),
+            "cash": holdings.cash.to_string(),
+            "base": holdings.base.to_string(),
+            "open_orders": open_orders,
         }),
         None if offline => json!("not asked (--offline)"),
         None => json!("not asked: no exchange key in .env (paper needs none)"),

@@ -4,12 +4,13 @@
 //! does not answer, or refuses the key, ends the start with its own exit code.
 
 use super::{Failure, exit};
+use crate::recovery::{Holdings, Witness};
 use crate::sys::clock::Clock;
 use crate::threads::helpers::web;
 use crate::types::event::{Balance, ClockOffset};
 use crate::types::instrument::Symbol;
 use crate::types::record::OrderStatus;
-use crate::types::{ClientOrderId, Instrument, Notional, Qty, VenueOrderId};
+use crate::types::{ClientOrderId, Instrument, Qty, VenueOrderId};
 use crate::venue::binance_spot::answer::FillAnswer;
 use crate::venue::binance_spot::budget::RateLimit;
 use crate::venue::binance_spot::info::{self, SymbolStatus};
@@ -31,7 +32,7 @@ const KEY_CODES: [i32; 4] = [-2014, -2015, -1022, -1002];
 /// Venue code: no order ever had that name.
 const NO_SUCH_ORDER: i32 = -2013;
 
-/// The venue's truth at start.
+/// The venue's rules at start.
 #[derive(Clone, Debug)]
 pub struct VenueFacts {
     /// Rules of the symbol, fees included.
@@ -40,12 +41,6 @@ pub struct VenueFacts {
     pub limits: Vec<RateLimit>,
     /// Its clock against ours.
     pub clock: ClockOffset,
-    /// Quote currency, free and locked.
-    pub cash: Notional,
-    /// Base currency, free and locked.
-    pub base: Qty,
-    /// Orders that live there now.
-    pub open_orders: Vec<OpenOrder>,
 }
 
 /// Whom to ask, and with which key.
@@ -71,8 +66,8 @@ impl<'a> Desk<'a> {
         Ok(Desk { agent, base_url, api_key, signer, clock, offset_ns: 0 })
     }
 
-    /// Everything a start needs, in the order that costs least if something is wrong.
-    pub fn ask_all(&mut self, symbol: Symbol) -> Result<VenueFacts, Failure> {
+    /// The rules a start needs, in the order that costs least if something is wrong.
+    pub fn rules(&mut self, symbol: Symbol) -> Result<VenueFacts, Failure> {
         let clock = self.measure_clock()?;
         let info = self.get(&rest::exchange_info_target(symbol), |body| info::exchange_info(body, symbol))?;
         if info.status != SymbolStatus::Trading {
@@ -80,87 +75,12 @@ impl<'a> Desk<'a> {
         }
         let fees = self.get(&self.signed().commission(symbol), rest::commission)?;
         let instrument = Instrument { fee_maker: fees.maker, fee_taker: fees.taker, ..info.instrument };
-        let (cash, base, open_orders) = self.ask_account(&instrument)?;
-        Ok(VenueFacts { instrument, limits: info.limits, clock, cash, base, open_orders })
+        Ok(VenueFacts { instrument, limits: info.limits, clock })
     }
 
-    /// The facts again as far as our own orders change them: fewer questions, for when coins wait for their stop.
-    pub fn ask_again(&mut self, facts: VenueFacts) -> Result<VenueFacts, Failure> {
-        self.offset_ns = facts.clock.offset_ns;
-        let (cash, base, open_orders) = self.ask_account(&facts.instrument)?;
-        Ok(VenueFacts { cash, base, open_orders, ..facts })
-    }
-
-    fn ask_account(&self, instrument: &Instrument) -> Result<(Notional, Qty, Vec<OpenOrder>), Failure> {
-        let account = self.get(&self.signed().account(), |body| rest::account(body, instrument))?;
-        if !account.can_trade {
-            return Err(Failure::new(exit::CREDENTIALS, &"the account may not trade (`canTrade` is false)"));
-        }
-        let open_orders = self.get(&self.signed().open_orders(instrument.symbol), rest::open_orders)?;
-        let cash = match account.quote {
-            Balance::Quote { free, locked } => free.checked_add(locked),
-            Balance::Base { .. } => None,
-        };
-        let base = match account.base {
-            Balance::Base { free, locked } => free.checked_add(locked),
-            Balance::Quote { .. } => None,
-        };
-        let (Some(cash), Some(base)) = (cash, base) else {
-            return Err(Failure::new(exit::FAILED, &"the account's balances do not fit our numbers"));
-        };
-        Ok((cash, base, open_orders))
-    }
-
-    /// Our trades of the symbol from number `from` on, all of them, oldest first.
-    pub fn trades_from(&self, instrument: &Instrument, mut from: i64) -> Result<Vec<FillAnswer>, Failure> {
-        let mut trades = Vec::new();
-        for _ in 0..TRADE_PAGES_MAX {
-            let target = self.signed().my_trades(instrument.symbol, Some(from));
-            let page = self.get(&target, |body| rest::my_trades(body, instrument))?;
-            let last = page.iter().map(|trade| trade.trade_id).max();
-            let is_full = page.len() >= TRADES_PER_PAGE;
-            trades.extend(page);
-            match last {
-                Some(last) if is_full => from = last + 1,
-                _ => return Ok(trades),
-            }
-        }
-        let many = TRADE_PAGES_MAX * TRADES_PER_PAGE;
-        let why = format!("more than {many} trades since trade {from} of the ledger: is this the account's data_dir?");
-        Err(Failure::new(exit::FAILED, &why))
-    }
-
-    /// One order by the venue's number.
-    pub fn order(&self, symbol: Symbol, number: VenueOrderId) -> Result<OpenOrder, Failure> {
-        self.get(&self.signed().order_by_number(symbol, number), rest::order)
-    }
-
-    /// Number, state and filled size of an order by our name of it; `None` if the venue never heard of it.
-    pub fn order_named(
-        &self,
-        symbol: Symbol,
-        id: ClientOrderId,
-    ) -> Result<Option<(VenueOrderId, OrderStatus, Qty)>, Failure> {
-        self.get(&self.signed().order(symbol, id), |body| match rest::order_state(body) {
-            Err(RestError::Venue { code: NO_SUCH_ORDER, .. }) => Ok(None),
-            found => found.map(Some),
-        })
-    }
-
-    /// Cancels these orders (a leg takes its whole list with it); one that is gone already is fine.
-    pub fn cancel(&mut self, facts: &VenueFacts, orders: &[ClientOrderId]) -> Result<(), Failure> {
-        self.offset_ns = facts.clock.offset_ns;
-        let symbol = facts.instrument.symbol;
-        for id in orders {
-            let url = format!("{}{}", self.base_url, self.signed().order(symbol, *id));
-            let request = self.agent.delete(&url).header(rest::API_KEY_HEADER, self.api_key);
-            let body = self.body_of(request.call(), "DELETE /api/v3/order")?;
-            match rest::venue_error(&body) {
-                None | Some(RestError::Venue { code: -2011, .. }) => {}
-                Some(why) => return Err(self.refused(&why)),
-            }
-        }
-        Ok(())
+    /// The account, as the one who answers for `instrument`.
+    pub fn account<'d>(&'d self, instrument: &'d Instrument) -> Account<'d, 'a> {
+        Account { desk: self, instrument }
     }
 
     fn measure_clock(&mut self) -> Result<ClockOffset, Failure> {
@@ -214,5 +134,75 @@ impl<'a> Desk<'a> {
             _ => exit::FAILED,
         };
         Failure::new(code, why)
+    }
+}
+
+/// The account behind the desk's key.
+pub struct Account<'d, 'a> {
+    desk: &'d Desk<'a>,
+    instrument: &'d Instrument,
+}
+
+impl Account<'_, '_> {
+    fn trades(&self, from: Option<i64>) -> Result<Vec<FillAnswer>, Failure> {
+        let target = self.desk.signed().my_trades(self.instrument.symbol, from);
+        self.desk.get(&target, |body| rest::my_trades(body, self.instrument))
+    }
+}
+
+impl Witness for Account<'_, '_> {
+    type Error = Failure;
+
+    fn holdings(&mut self) -> Result<Holdings, Failure> {
+        let account = self.desk.get(&self.desk.signed().account(), |body| rest::account(body, self.instrument))?;
+        if !account.can_trade {
+            return Err(Failure::new(exit::CREDENTIALS, &"the account may not trade (`canTrade` is false)"));
+        }
+        let cash = match account.quote {
+            Balance::Quote { free, locked } => free.checked_add(locked),
+            Balance::Base { .. } => None,
+        };
+        let base = match account.base {
+            Balance::Base { free, locked } => free.checked_add(locked),
+            Balance::Quote { .. } => None,
+        };
+        let held = cash.zip(base).map(|(cash, base)| Holdings { cash, base });
+        held.ok_or_else(|| Failure::new(exit::FAILED, &"the account's balances do not fit our numbers"))
+    }
+
+    fn open_orders(&mut self) -> Result<Vec<OpenOrder>, Failure> {
+        self.desk.get(&self.desk.signed().open_orders(self.instrument.symbol), rest::open_orders)
+    }
+
+    fn trades_from(&mut self, mut from: i64) -> Result<Vec<FillAnswer>, Failure> {
+        let mut trades = Vec::new();
+        for _ in 0..TRADE_PAGES_MAX {
+            let page = self.trades(Some(from))?;
+            let last = page.iter().map(|trade| trade.trade_id).max();
+            let is_full = page.len() >= TRADES_PER_PAGE;
+            trades.extend(page);
+            match last {
+                Some(last) if is_full => from = last + 1,
+                _ => return Ok(trades),
+            }
+        }
+        let many = TRADE_PAGES_MAX * TRADES_PER_PAGE;
+        let why = format!("more than {many} trades since trade {from} of the ledger: is this the account's data_dir?");
+        Err(Failure::new(exit::FAILED, &why))
+    }
+
+    fn newest_trade(&mut self) -> Result<i64, Failure> {
+        Ok(self.trades(None)?.iter().map(|trade| trade.trade_id).max().unwrap_or(0))
+    }
+
+    fn order(&mut self, number: VenueOrderId) -> Result<OpenOrder, Failure> {
+        self.desk.get(&self.desk.signed().order_by_number(self.instrument.symbol, number), rest::order)
+    }
+
+    fn order_named(&mut self, id: ClientOrderId) -> Result<Option<(VenueOrderId, OrderStatus, Qty)>, Failure> {
+        self.desk.get(&self.desk.signed().order(self.instrument.symbol, id), |body| match rest::order_state(body) {
+            Err(RestError::Venue { code: NO_SUCH_ORDER, .. }) => Ok(None),
+            found => found.map(Some),
+        })
     }
 }

@@ -120,6 +120,7 @@ impl Engine {
             self.entry = None; // sold out: what is left of the plan is not bought
         }
         self.drive_entry(out);
+        self.cancel_strays(out);
         if self.close.is_some() {
             self.drive_close(out);
         } else {
@@ -140,6 +141,8 @@ impl Engine {
         let reason = match (self.close, self.position.last_exit()) {
             (Some(closing), _) => closing.reason,
             (None, Some(Purpose::Stop)) => ExitReason::StopLeg,
+            (None, Some(Purpose::Flatten)) => ExitReason::Flatten, // a close that an earlier run began
+            (None, None) if self.position.lost().0 > 0 => ExitReason::Gone,
             (None, _) => ExitReason::TakeProfit,
         };
         if reason == ExitReason::StopLeg {

@@ -116,7 +116,7 @@ pub(super) fn plan(instrument: &Instrument, params: &Params, holding: Holding) -
 
 impl Engine {
     /// The trader's target of a slot, from the average entry before fees.
-    fn target(&self, slot: u8) -> Option<Price> {
+    pub(super) fn target(&self, slot: u8) -> Option<Price> {
         let p = &self.params;
         let (fixed, above) = if slot == 1 { (p.tp1_price, p.tp1_above) } else { (p.tp2_price, p.tp2_above) };
         if fixed.0 > 0 {
@@ -174,7 +174,7 @@ impl Engine {
     pub(super) fn pair(&self, slot: u8) -> Option<Pair> {
         self.exits.pairs.get(usize::from(slot) - 1).copied().flatten()
     }
-    fn set_pair(&mut self, slot: u8, pair: Option<Pair>) {
+    pub(super) fn set_pair(&mut self, slot: u8, pair: Option<Pair>) {
         if let Some(place) = self.exits.pairs.get_mut(usize::from(slot) - 1) {
             *place = pair;
         }

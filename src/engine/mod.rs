@@ -4,6 +4,7 @@
 //! file, thread, lock, random source, log call, float or hash-map iteration, so replaying the events repeats the day.
 #![deny(clippy::float_arithmetic, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+mod adopt;
 mod book;
 mod close;
 pub mod driver;
@@ -36,6 +37,7 @@ use crate::types::ids::StreamId;
 use crate::types::instrument::Instrument;
 use crate::types::order::Side;
 use crate::types::params::Params;
+use crate::types::reconcile::{ReconcileCount, ReconcileTrigger};
 use crate::types::record::{Decision, EquityRow, ExitReason, OrderStatus, PauseReason, Record, RiskRule};
 use crate::types::time::Time;
 use crate::types::units::{Price, Qty};
@@ -113,6 +115,8 @@ pub struct Engine {
     /// Since when orders can be sent; `None` = they cannot.
     way_out_since: Option<Time>,
     stopping: bool,
+    /// What the reconcile under way has led to so far.
+    reconcile: ReconcileCount,
     timers: Timers,
 }
 
@@ -130,7 +134,7 @@ impl Engine {
         if let Some(at) = setup.last_entry {
             signal.on_acted(at);
         }
-        Engine {
+        let mut engine = Engine {
             instrument: setup.instrument,
             params: setup.params,
             staged: setup.params,
@@ -159,8 +163,11 @@ impl Engine {
             naked_qty: Qty::ZERO,
             way_out_since: None,
             stopping: false,
+            reconcile: ReconcileCount::new(ReconcileTrigger::Start),
             timers: Timers::default(),
-        }
+        };
+        setup.resting.iter().flatten().for_each(|order| engine.meet(order));
+        engine
     }
 
     /// Advances by one event; the only way in. Same state and event give the same commands.
@@ -185,6 +192,8 @@ impl Engine {
             EventKind::Stream(state) => self.on_stream(event.stream, state, out),
             EventKind::Balance(balance) => self.on_balance(balance, out),
             EventKind::Clock(clock) => self.book.on_clock(clock),
+            EventKind::Resting(order) => self.on_resting(&order, out),
+            EventKind::Reconciled(found) => self.on_reconciled(&found, out),
             EventKind::Depth(_) => self.book.on_heard(event.stream, event.at),
             EventKind::Trade(trade) => {
                 self.book.on_heard(event.stream, event.at);

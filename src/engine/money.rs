@@ -46,6 +46,14 @@ impl Money {
     pub(super) fn base(&self) -> Qty {
         self.base
     }
+    /// Quote currency by our own books, free and locked.
+    pub(super) fn cash(&self) -> Notional {
+        self.cash
+    }
+    /// The venue has another word on the cash, with nothing under way: it takes force.
+    pub(super) fn correct_cash(&mut self, cash: Notional) {
+        self.cash = cash;
+    }
     /// A fill moved cash, coins and profit.
     pub(super) fn on_fill(&mut self, booked: &Booked) {
         let cash = booked.cash;

@@ -7,6 +7,7 @@ use super::order_state::Told;
 use crate::types::command::{CancelOrder, NewOrder};
 use crate::types::ids::{Leg, VenueOrderId};
 use crate::types::order::{ExecKind, ExecutionReport, Reason};
+use crate::types::reconcile::RestingOrder;
 use crate::types::record::{OrderRow, OrderStatus};
 use crate::types::time::{NANOS_PER_MILLI, Time};
 use crate::types::units::{Notional, Price, QTY_SCALE, Qty, mul_div_floor, notional_floor};
@@ -23,6 +24,17 @@ pub(super) struct Origin {
     pub arrival: Price,
     /// Now.
     pub now: Time,
+}
+
+/// How an order came to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// This run made it, or took it over for good.
+    Sent,
+    /// It rested when we came; not judged yet.
+    Met,
+    /// It rested when we came and is in the way: to be cancelled.
+    Stray,
 }
 
 /// One order as far as we know.
@@ -64,6 +76,8 @@ pub(super) struct Order {
     pub ask_at: Time,
     /// Questions asked since the doubt began.
     pub asked: u32,
+    /// How it came to us.
+    pub standing: Standing,
 }
 
 impl Order {
@@ -88,6 +102,21 @@ impl Order {
             done: Time::NONE,
             ask_at: Time::NONE,
             asked: 0,
+            standing: Standing::Sent,
+        }
+    }
+    /// An order that rested when we came; what it has filled is booked.
+    pub(super) fn met(ask: NewOrder, found: &RestingOrder, origin: Origin) -> Order {
+        let part = found.cum_qty.0 > 0;
+        Order {
+            status: if part { OrderStatus::Partly } else { OrderStatus::Working },
+            filled: found.cum_qty,
+            cum: found.cum_qty,
+            venue_order_id: found.venue_order_id,
+            list_id: found.list_id,
+            acked: origin.now,
+            standing: Standing::Met,
+            ..Order::new(ask, found.stop_price, origin)
         }
     }
     /// Whether nothing more is expected: ended, and every fill it was told to have is booked.

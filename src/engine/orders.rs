@@ -3,7 +3,7 @@
 //! Thread: any.  Invariants: at most [`ORDERS_MAX`] orders, memory taken once; an order leaves the table only when
 //! nothing more can come of it; a state moves by [`order_state::on`] alone; no id is ever used twice.
 
-use super::order::{Order, Origin, QUERY_DELAY_NS};
+use super::order::{Order, Origin, QUERY_DELAY_NS, Standing};
 use super::order_state::{self, Step, Told};
 use super::risk::{Approved, ApprovedOco};
 use crate::types::command::{CancelList, CancelOrder, CancelReplace, Command, CommandBuf, NewOrder, QueryOrder};
@@ -15,6 +15,8 @@ use crate::types::units::{Price, Qty};
 
 /// Orders kept. A round trip has at most five live at once: one entry, two pairs of exits, one close.
 pub(super) const ORDERS_MAX: usize = 64;
+/// Cancels of strays that one step sends.
+const STRAYS_PER_STEP_MAX: usize = 8;
 /// Questions one step may ask.
 const QUERIES_PER_STEP_MAX: usize = 8;
 /// Longest wait between two questions.
@@ -126,7 +128,30 @@ impl Orders {
         }
     }
     fn insert(&mut self, ask: NewOrder, stop_price: Price, origin: Origin) -> Order {
-        assert!(self.get(ask.id).is_none(), "an order id is never reused");
+        self.put(Order::new(ask, stop_price, origin))
+    }
+    /// Takes in an order that this run did not make. The table must have room.
+    pub(super) fn meet(&mut self, order: Order) {
+        self.put(order);
+    }
+    /// Judges an order that was met; `None` if there is no such order.
+    pub(super) fn place_met(&mut self, id: ClientOrderId, standing: Standing) -> Option<Order> {
+        let order = self.get_mut(id)?;
+        order.standing = standing;
+        Some(*order)
+    }
+    /// Cancels every stray whose cancel is not under way.
+    pub(super) fn cancel_strays(&mut self, now: Time, out: &mut CommandBuf) {
+        let is_due = |order: &&mut Order| {
+            order.standing == Standing::Stray && !order.status.is_done() && order.cancel_sent == Time::NONE
+        };
+        for order in self.table.iter_mut().filter(is_due).take(STRAYS_PER_STEP_MAX) {
+            order.cancel_sent = now;
+            out.push(Command::Cancel(order.cancel()));
+        }
+    }
+    fn put(&mut self, order: Order) -> Order {
+        assert!(self.get(order.ask.id).is_none(), "an order id is never reused");
         if self.table.len() == ORDERS_MAX {
             let oldest = self.table.iter().enumerate().filter(|(_, order)| order.is_settled());
             if let Some((at, _)) = oldest.min_by_key(|(_, order)| (order.done, order.ask.id)) {
@@ -134,7 +159,6 @@ impl Orders {
             }
         }
         assert!(self.table.len() < ORDERS_MAX, "the order table has room");
-        let order = Order::new(ask, stop_price, origin);
         self.table.push(order);
         order
     }

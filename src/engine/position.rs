@@ -20,7 +20,7 @@ impl OpenPosition {
         let mut position = Position::new(None, trade_no);
         (position.qty, position.cost) = dust;
         for fill in fills {
-            let maker = Maker { purpose: Purpose::Entry, arrival: Price::ZERO };
+            let maker = Maker { purpose: purpose_of(fill.id.leg), arrival: Price::ZERO };
             if !position.book(&report_of(fill), maker, fill.recv).is_sound {
                 return None;
             }
@@ -38,7 +38,20 @@ impl OpenPosition {
             fees: trip.fees,
             realized: trip.realized,
             opened: trip.opened,
+            last: trip.last,
+            last_exit: trip.last_exit,
         })
+    }
+}
+
+/// What an order with this leg in its name is for.
+pub(super) fn purpose_of(leg: Leg) -> Purpose {
+    match leg {
+        Leg::Entry(_) => Purpose::Entry,
+        Leg::TakeProfit(1) => Purpose::Tp1,
+        Leg::TakeProfit(_) => Purpose::Tp2,
+        Leg::Stop(_) => Purpose::Stop,
+        Leg::List(_) | Leg::Flatten | Leg::Request => Purpose::Flatten,
     }
 }
 
@@ -71,6 +84,8 @@ struct Trip {
     sold: Qty,
     sold_value: Notional,
     slot1_sold: Qty,
+    /// Taken by somebody else.
+    lost: Qty,
     fees: Notional,
     realized: Notional,
     opened: Time,
@@ -134,7 +149,8 @@ impl Position {
             fees: open.fees,
             realized: open.realized,
             opened: open.opened,
-            last: open.opened,
+            last: open.last,
+            last_exit: open.last_exit,
             ..Trip::default()
         };
         Position { qty: open.qty, cost: open.cost, trip, trade_no: open.trade_no, other_fees: 0 }
@@ -170,6 +186,10 @@ impl Position {
     /// Average price paid in this round trip, before fees.
     pub(super) fn entry_px(&self) -> Option<Price> {
         mul_div_ceil(self.trip.bought_value.0, QTY_SCALE, self.trip.bought.0).map(Price)
+    }
+    /// Coins of this round trip that somebody else took.
+    pub(super) fn lost(&self) -> Qty {
+        self.trip.lost
     }
     /// Which kind of exit filled last.
     pub(super) fn last_exit(&self) -> Option<Purpose> {
@@ -251,11 +271,22 @@ impl Position {
         Some((base, quote))
     }
 
-    /// Ends the round trip: its row, or `None` if nothing was sold. Dust stays, with its cost, for the next one.
+    /// Coins that somebody else took: they leave at what they cost, without profit or loss.
+    pub(super) fn write_off(&mut self, missing: Qty) {
+        let gone = Qty(missing.0.clamp(0, self.qty.0));
+        let cost = if gone >= self.qty { self.cost } else { self.cost_of(gone).unwrap_or(self.cost) };
+        self.qty = Qty(self.qty.0 - gone.0);
+        self.cost = Notional(self.cost.0 - cost.0);
+        self.trip.lost = Qty(self.trip.lost.0.saturating_add(gone.0));
+        assert!(self.qty.0 >= 0, "a spot position is not negative");
+        assert!(self.qty.0 > 0 || self.cost == Notional::ZERO, "no coins, no cost");
+    }
+
+    /// Ends the round trip: its row, or `None` if nothing was sold or lost. Dust stays, with its cost, for the next one.
     pub(super) fn end_trip(&mut self, reason: ExitReason) -> Option<TradeRow> {
         let trip = self.trip;
         self.trip = Trip::default();
-        if trip.sold.0 == 0 {
+        if trip.sold.0 == 0 && trip.lost.0 == 0 {
             return None;
         }
         let slippage = i32::try_from(trip.slip_e2.checked_div(trip.slip_qty).unwrap_or(0)).unwrap_or(i32::MAX);

@@ -9,6 +9,7 @@ use super::exits::SLOTS;
 use crate::types::command::{Command, CommandBuf};
 use crate::types::event::Slot;
 use crate::types::record::{OrderStatus, Record, Repost};
+use crate::types::units::Price;
 
 impl Engine {
     /// Looks at both pairs; one shift of the market is answered once, by a move or by a recorded "kept".
@@ -19,6 +20,10 @@ impl Engine {
         }
         for number in SLOTS {
             let Some(pair) = self.pair(number) else { continue };
+            if pair.mid == Price::ZERO {
+                self.rebase_pair(number, mid); // posted by an earlier run: shifts count from here
+                continue;
+            }
             if !moved_more_than(pair.mid, mid, self.params.repost_shift) {
                 continue;
             }

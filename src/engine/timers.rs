@@ -6,6 +6,7 @@
 use super::Engine;
 use crate::types::command::{Command, CommandBuf};
 use crate::types::event::TimerId;
+use crate::types::reconcile::ReconcileTrigger;
 use crate::types::record::{ExitReason, PauseReason, Record};
 use crate::types::time::{NANOS_PER_SEC, Time};
 use crate::types::units::Qty;
@@ -71,6 +72,7 @@ impl Engine {
         assert!(!self.started, "an engine starts once");
         self.started = true;
         self.timers.arm(TimerId::Tick, self.now.plus(NANOS_PER_SEC), out);
+        self.judge_met(ReconcileTrigger::Start, out);
         self.settle(out);
     }
     /// Arms every deadline that the state asks for.

@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension, Row as SqlRow, params};
 use super::Ledger;
 use super::error::LedgerError;
 use super::names::Named;
-use super::rows::pause_key;
+use super::rows::{TRADES_KNOWN_TO, pause_key};
 use crate::types::Time;
 use crate::types::ids::{ClientOrderId, StreamId, VenueOrderId};
 use crate::types::order::{FeeAsset, Purpose};
@@ -31,6 +31,8 @@ pub struct Memory {
     pub open_orders: Vec<OrderRow>,
     /// Newest venue trade number booked; 0 = none.
     pub venue_trade_max: i64,
+    /// Every trade of ours up to this number of the venue's is booked; 0 = nobody ever looked.
+    pub trades_known_to: i64,
 }
 
 /// A round trip under way.
@@ -80,6 +82,7 @@ impl Ledger {
             open_trade: open_trade.transpose()?,
             open_orders: self.rows(OPEN_ORDERS, params![], order)?,
             venue_trade_max: self.one("SELECT MAX(trade_id) FROM fills")?.unwrap_or(0),
+            trades_known_to: self.state_number(TRADES_KNOWN_TO)?.unwrap_or(0),
         })
     }
 

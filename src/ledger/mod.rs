@@ -104,7 +104,7 @@ impl Ledger {
         stored.map(|_| epoch)
     }
 
-    fn state_number(&self, key: &str) -> Result<Option<u32>, LedgerError> {
+    fn state_number<T: std::str::FromStr>(&self, key: &str) -> Result<Option<T>, LedgerError> {
         let text = self.state(key)?;
         let bad =
             |text: &str| LedgerError::Content { path: self.path.clone(), what: format!("state.{key} = {text:?}") };

@@ -10,6 +10,7 @@ use super::names::Named;
 use crate::types::event::VolumeSample;
 use crate::types::ids::{ClientOrderId, Leg, StreamId};
 use crate::types::order::FeeAsset;
+use crate::types::reconcile::{Difference, DifferenceKind, ReconcileCount};
 use crate::types::record::{Decision, EquityRow, FillRow, OrderRow, PauseReason, Record, Rule, TradeRow, Verb};
 use crate::types::{Notional, Qty, Time};
 
@@ -48,6 +49,12 @@ pub enum Row {
     },
     /// A reading of a volume source.
     Volume(StreamId, VolumeSample),
+    /// What a reconcile found different.
+    Difference(Time, Difference),
+    /// A reconcile that ended: how much it found.
+    Reconciled(Time, ReconcileCount),
+    /// Every trade of ours up to this number of the venue's is in table `fills`.
+    TradesKnownTo(i64),
 }
 
 impl Row {
@@ -61,6 +68,8 @@ impl Row {
             Record::Equity(row) => Some(Row::Equity(at, *row)),
             Record::Losses(count) => Some(Row::Losses(*count)),
             Record::Pause { reason, on } => Some(Row::Pause { reason: *reason, on: *on }),
+            Record::Difference(found) => Some(Row::Difference(at, *found)),
+            Record::Reconciled(count) => (!count.is_routine()).then_some(Row::Reconciled(at, *count)),
             Record::Decision(_)
             | Record::Refused(_)
             | Record::Repost(_)
@@ -105,6 +114,11 @@ const EQUITY: &str =
     "INSERT OR REPLACE INTO equity (ts_ns, cash, position, mid, equity, realized, unrealized, drawdown)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 
+const RECONCILE: &str = "INSERT INTO reconcile (ts_ns, \"trigger\", kind, id, detail) VALUES (?1, ?2, ?3, ?4, ?5)";
+
+/// Key in table `state`: see [`Row::TradesKnownTo`].
+pub(super) const TRADES_KNOWN_TO: &str = "trades_known_to";
+
 const VOLUME: &str = "INSERT OR REPLACE INTO volumes (source, bucket_ns, now, prev, state) VALUES (?1, ?2, ?3, ?4, ?5)";
 
 /// Writes one row inside the caller's transaction.
@@ -143,6 +157,16 @@ pub(super) fn write(db: &Connection, market: &Market, row: &Row) -> rusqlite::Re
             let values = params![source.name(), sample.bucket_end.0, now, prev, sample.state.name()];
             db.prepare_cached(VOLUME)?.execute(values).map(drop)
         }
+        Row::Difference(ts, found) => {
+            let id = found.id.map(|id| id.to_string());
+            let values = params![ts.0, found.trigger.name(), found.kind.name(), id, difference_json(found).to_string()];
+            db.prepare_cached(RECONCILE)?.execute(values).map(drop)
+        }
+        Row::Reconciled(ts, count) => {
+            let values = params![ts.0, count.trigger.name(), "SUMMARY", None::<String>, count_json(count).to_string()];
+            db.prepare_cached(RECONCILE)?.execute(values).map(drop)
+        }
+        Row::TradesKnownTo(number) => set_state(db, TRADES_KNOWN_TO, &number.to_string()),
     }
 }
 
@@ -245,6 +269,20 @@ fn write_trade(db: &Connection, trade: &TradeRow) -> rusqlite::Result<()> {
             trade.reason.name(),
         ])
         .map(drop)
+}
+
+/// The numbers of a difference: money and sizes as exact text.
+fn difference_json(found: &Difference) -> serde_json::Value {
+    let amount = match found.kind {
+        DifferenceKind::Quote => Notional(found.amount).to_string(),
+        _ => Qty(found.amount).to_string(),
+    };
+    serde_json::json!({ "number": positive(found.number), "amount": amount })
+}
+
+fn count_json(count: &ReconcileCount) -> serde_json::Value {
+    let ReconcileCount { trigger: _, fills, adopted, cancelled, ended, balances } = *count;
+    serde_json::json!({ "fills": fills, "adopted": adopted, "cancelled": cancelled, "ended": ended, "balances": balances })
 }
 
 /// Every rule with its value, threshold and verdict: the answer to "why no trade".

@@ -10,7 +10,9 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use super::error::LedgerError;
 
 /// Version of the tables below.
-pub(super) const SCHEMA_VERSION: i64 = 1;
+pub(super) const SCHEMA_VERSION: i64 = 2;
+/// Oldest version that is brought up to it.
+const SCHEMA_VERSION_MIN: i64 = 1;
 
 const TABLES: &str = "
 CREATE TABLE orders (
@@ -37,6 +39,11 @@ CREATE TABLE state (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE volumes (
     source TEXT, bucket_ns INTEGER, now TEXT, prev TEXT, state TEXT, PRIMARY KEY (source, bucket_ns)) WITHOUT ROWID;
 ";
+/// What version 2 added to version 1.
+const RECONCILE: &str = "
+CREATE TABLE reconcile (ts_ns INTEGER, \"trigger\" TEXT, kind TEXT, id TEXT, detail TEXT);
+CREATE INDEX reconcile_ts ON reconcile (ts_ns);
+";
 
 /// How long a writer of another process (a report, a shell) is waited for, ms.
 const BUSY_MS: u64 = 250;
@@ -50,7 +57,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, LedgerError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut db = Connection::open_with_flags(path, flags).map_err(cannot)?;
     db.busy_timeout(std::time::Duration::from_millis(BUSY_MS)).map_err(cannot)?;
-    let filled = exists && check(&db, path)?;
+    let found = if exists { check(&db, path)? } else { 0 };
     let wal: String = db.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(cannot)?;
     if wal != "wal" {
         let why = format!("its file system does not offer write-ahead logging (journal mode {wal})");
@@ -58,8 +65,8 @@ pub(super) fn open(path: &Path) -> Result<Connection, LedgerError> {
     }
     db.pragma_update(None, "synchronous", "NORMAL").map_err(cannot)?;
     db.pragma_update(None, "wal_autocheckpoint", WAL_PAGES).map_err(cannot)?;
-    if !filled {
-        fill(&mut db).map_err(cannot)?;
+    if found < SCHEMA_VERSION {
+        bring_up(&mut db, found).map_err(cannot)?;
     }
     db.execute_batch("BEGIN IMMEDIATE; ROLLBACK").map_err(cannot)?; // a read-only place shows itself now, not at the first fill
     Ok(db)
@@ -68,19 +75,24 @@ pub(super) fn open(path: &Path) -> Result<Connection, LedgerError> {
 /// A database that lives in memory only.
 pub(super) fn in_memory() -> rusqlite::Result<Connection> {
     let mut db = Connection::open_in_memory()?;
-    fill(&mut db)?;
+    bring_up(&mut db, 0)?;
     Ok(db)
 }
 
-fn fill(db: &mut Connection) -> rusqlite::Result<()> {
+/// Gives a database of version `found` what it lacks; 0 = it has nothing yet.
+fn bring_up(db: &mut Connection, found: i64) -> rusqlite::Result<()> {
     let transaction = db.transaction()?;
-    transaction.execute_batch(TABLES)?;
+    if found == 0 {
+        transaction.execute_batch(TABLES)?;
+    }
+    transaction.execute_batch(RECONCILE)?;
     transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     transaction.commit()
 }
 
-/// Looks before anything is written. False for a file whose making was cut short: it has no table yet.
-fn check(db: &Connection, path: &Path) -> Result<bool, LedgerError> {
+/// Looks before anything is written. Output: the version of its tables; 0 for a file whose making was cut short, which
+/// has none yet.
+fn check(db: &Connection, path: &Path) -> Result<i64, LedgerError> {
     let damaged = |why: String| LedgerError::Damaged { path: path.to_owned(), why };
     let found: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(|why| open_error(path, &why))?;
     let verdict: String =
@@ -92,12 +104,12 @@ fn check(db: &Connection, path: &Path) -> Result<bool, LedgerError> {
         .query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))
         .map_err(|why| open_error(path, &why))?;
     if found == 0 && tables == 0 {
-        return Ok(false);
+        return Ok(0);
     }
-    if found != SCHEMA_VERSION {
+    if !(SCHEMA_VERSION_MIN..=SCHEMA_VERSION).contains(&found) {
         return Err(LedgerError::Version { path: path.to_owned(), found, known: SCHEMA_VERSION });
     }
-    Ok(true)
+    Ok(found)
 }
 
 fn open_error(path: &Path, why: &rusqlite::Error) -> LedgerError {

@@ -10,6 +10,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde_json::Value;
 
 use crate::types::Time;
+use crate::types::reconcile::ReconcileCount;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +85,27 @@ impl Line {
         }
         out.extend_from_slice(b"}\n");
     }
+}
+
+/// The line of a reconcile that ended.
+pub fn reconcile_line(ts: Time, count: ReconcileCount) -> Line {
+    let ReconcileCount { trigger, fills, adopted, cancelled, ended, balances } = count;
+    let (level, msg) = match count.is_clean() {
+        true => (Level::Info, "nothing differed".to_owned()),
+        false => {
+            let words = [
+                (fills, "fill(s) booked"),
+                (adopted, "order(s) adopted"),
+                (cancelled, "order(s) cancelled"),
+                (ended, "order(s) ended"),
+                (balances, "balance(s) differ"),
+            ];
+            let told = words.iter().filter(|(found, _)| *found > 0).map(|(found, word)| format!("{found} {word}"));
+            (Level::Warn, told.collect::<Vec<_>>().join(", "))
+        }
+    };
+    let line = Line::new(ts, level, "RECONCILE", msg).with("trigger", trigger.name()).with("fills", fills);
+    line.with("adopted", adopted).with("cancelled", cancelled).with("ended", ended).with("balances", balances)
 }
 
 /// RFC 3339 with microseconds, UTC.

@@ -11,6 +11,6 @@ pub mod process;
 pub mod status;
 
 pub use latency::Latencies;
-pub use lines::{Level, Line, Lines};
+pub use lines::{Level, Line, Lines, reconcile_line};
 pub use metrics::Metrics;
 pub use status::{Board, Status};

@@ -6,6 +6,7 @@
 use super::ids::StreamId;
 use super::order::{ExecutionReport, Side};
 use super::params::ParamKey;
+use super::reconcile::{Reconciled, RestingOrder};
 use super::time::Time;
 use super::units::{Notional, Price, Qty};
 
@@ -54,6 +55,10 @@ pub enum EventKind {
     Timer(TimerId),
     /// The venue's clock against ours.
     Clock(ClockOffset),
+    /// An order of ours that rests at the venue and that this run did not send.
+    Resting(RestingOrder),
+    /// The venue was asked about everything, and all its answers were told.
+    Reconciled(Reconciled),
 }
 
 /// Best bid and offer.

@@ -9,6 +9,7 @@ pub mod ids;
 pub mod instrument;
 pub mod order;
 pub mod params;
+pub mod reconcile;
 pub mod record;
 pub mod setup;
 pub mod time;

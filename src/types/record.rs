@@ -6,6 +6,7 @@
 use super::event::{SourceState, StreamState};
 use super::ids::{ClientOrderId, StreamId, VenueOrderId};
 use super::order::{FeeAsset, Liquidity, OrderKind, Purpose, Reason, Side, TimeInForce};
+use super::reconcile::{Difference, ReconcileCount};
 use super::time::Time;
 use super::units::{Bps, Notional, Price, Qty, Ratio};
 
@@ -53,6 +54,10 @@ pub enum Record {
     },
     /// New parameters took force.
     Reloaded,
+    /// One thing that a reconcile found different from what we held.
+    Difference(Difference),
+    /// A reconcile ended: how much it found.
+    Reconciled(ReconcileCount),
 }
 
 /// Where an order is in its life.
@@ -187,6 +192,8 @@ pub enum ExitReason {
     Shutdown,
     /// The position could not be protected in time.
     Unprotected,
+    /// Somebody else took the coins.
+    Gone,
 }
 
 impl ExitReason {
@@ -202,6 +209,7 @@ impl ExitReason {
             ExitReason::Kill => "KILL",
             ExitReason::Shutdown => "SHUTDOWN",
             ExitReason::Unprotected => "UNPROTECTED",
+            ExitReason::Gone => "GONE",
         }
     }
 }

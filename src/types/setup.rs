@@ -5,10 +5,15 @@
 
 use super::event::VolumeDefinition;
 use super::instrument::Instrument;
+use super::order::Purpose;
 use super::params::Params;
+use super::reconcile::RestingOrder;
 use super::record::PauseReason;
 use super::time::Time;
 use super::units::{Notional, Qty};
+
+/// Orders of earlier runs taken over at most: a run leaves two pairs of exits, an entry and a close.
+pub const RESTING_MAX: usize = 16;
 
 /// All an engine starts from: the venue's truth, the ledger's memory, the trader's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,10 +40,12 @@ pub struct Setup {
     pub cash: Notional,
     /// Base currency at the venue, free and locked; what the engine did not buy it never sells.
     pub base: Qty,
-    /// A position that an earlier run bought; none of its orders may still be live.
+    /// A position that an earlier run bought.
     pub position: Option<OpenPosition>,
     /// Newest venue trade number already inside `cash` and `position`; fills up to it are not booked again. 0 = none.
     pub trades_known_to: i64,
+    /// Orders of earlier runs that rest at the venue: adopted where they protect as they should, cancelled where not.
+    pub resting: [Option<RestingOrder>; RESTING_MAX],
     /// First equity of this UTC day if an earlier run saw it; `None` = this run's first.
     pub day_equity: Option<Notional>,
     /// When an earlier run last began an entry: one signal a day holds across restarts.
@@ -72,6 +79,10 @@ pub struct OpenPosition {
     pub realized: Notional,
     /// First fill.
     pub opened: Time,
+    /// Newest fill.
+    pub last: Time,
+    /// Which kind of exit filled last; `None` = none did.
+    pub last_exit: Option<Purpose>,
 }
 
 /// A set of [`PauseReason`].

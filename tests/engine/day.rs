@@ -6,6 +6,7 @@ use sol_volume_bot::engine::{PauseSet, Setup};
 use sol_volume_bot::types::event::{Bbo, VolumeDefinition};
 use sol_volume_bot::types::instrument::{Instrument, Symbol};
 use sol_volume_bot::types::order::*;
+use sol_volume_bot::types::setup::RESTING_MAX;
 use sol_volume_bot::types::units::*;
 use sol_volume_bot::types::{ClientOrderId, Params, Time, VenueOrderId};
 
@@ -104,6 +105,7 @@ pub fn setup() -> Setup {
         base: Qty::ZERO,
         position: None,
         trades_known_to: 0,
+        resting: [None; RESTING_MAX],
         day_equity: None,
         last_entry: None,
         now: NOON,

@@ -305,6 +305,8 @@ fn an_adopted_position_is_protected_as_soon_as_orders_can_be_sent() {
         fees: usd("1.61"),
         realized: usd("0"),
         opened: Time(NOON.0 - 3600 * SEC),
+        last: Time(NOON.0 - 3600 * SEC),
+        last_exit: None,
     });
     let mut desk = Desk::silent(setup);
     desk.market("161.00", "161.01");

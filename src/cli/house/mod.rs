@@ -3,7 +3,6 @@
 //! Thread: main.  Invariants: nothing trades before the lock, the ledger, the ops port and the venue's facts are in
 //! hand; on the way down orders first, records last.
 
-mod ends;
 mod parts;
 mod past;
 mod standing;
@@ -16,6 +15,7 @@ use super::{Failure, exit};
 use crate::config::{Config, Mode, Secrets};
 use crate::engine::Engine;
 use crate::ledger::{CsvFiles, Ledger, Market};
+use crate::recovery::Past;
 use crate::ring::{EventItem, Sender};
 use crate::sys::clock::Clock;
 use crate::sys::cores;
@@ -23,7 +23,7 @@ use crate::sys::files::{self, DirLock};
 use crate::sys::heartbeat::{Figures, Heartbeat};
 use crate::sys::net::link::TOKENS_PER_LINK;
 use crate::sys::net::{Link, Net};
-use crate::telemetry::{Board, Latencies, Line, Lines, Metrics, Status};
+use crate::telemetry::{Board, Latencies, Line, Lines, Metrics, Status, reconcile_line};
 use crate::threads::cold::{Cold, ColdNames, ColdRings, ColdSinks, Story};
 use crate::threads::gateway::Gateway;
 use crate::threads::helpers::alerts::Alerts;
@@ -75,7 +75,7 @@ struct Ground {
     lock: DirLock,
     ledger: Ledger,
     epoch: u32,
-    past: past::Past,
+    past: Past,
     facts: VenueFacts,
 }
 
@@ -139,15 +139,12 @@ pub fn build(blueprint: Blueprint) -> Result<House, Failure> {
     let view = Arc::new(HotView::default());
     let Wiring { market, journal_ingest, hot, command, report, journal_gateway, slow, control, cold, gauges } = wiring;
 
-    let (links, settings, order_link, session) = connections(&blueprint, &ground.facts, &runners)?;
-    // Last of all that can fail: what earlier runs left at the venue goes only now.
-    let seen = (ground.facts, ground.past);
-    let (facts, past) = at_desk(&blueprint, |desk| past::clear(desk, &mut ground.ledger, seen, clock))?;
-    let setup = parts::engine_setup(config, &ground.ledger, &facts, &past, ground.epoch, clock)?;
+    let (links, settings, order_link, session) = connections(&blueprint, (&ground.facts, &ground.past), &runners)?;
+    let setup = parts::engine_setup(config, &mut ground.ledger, (&ground.facts, &ground.past), ground.epoch, clock)?;
     let mut status = Status::new(clock.now(), config.mode.name(), config.symbols.spot.to_string(), ground.epoch);
     status.pauses = setup.paused.iter().collect();
     status.consecutive_losses = setup.consecutive_losses;
-    let heartbeat = heartbeat(config, ground.epoch, clock, &past)?;
+    let heartbeat = heartbeat(config, ground.epoch, clock, &ground.past)?;
     let hot = Hot::new(Engine::new(setup), clock, hot, Arc::clone(&view)).with_heartbeat(heartbeat.clone());
     let gateway = Gateway::new(order_link, session, clock, (command, report, journal_gateway));
     let agents: [Box<dyn Agent>; 3] = [
@@ -166,6 +163,8 @@ pub fn build(blueprint: Blueprint) -> Result<House, Failure> {
     // Before anybody else can say a word.
     let start = start_line(config, ground.epoch, clock).with("ops", ops.addr().to_string());
     common.lines.try_send(start).map_err(|why| failed(&why))?;
+    let reconciled = reconcile_line(clock.now(), ground.past.count());
+    common.lines.try_send(reconciled).map_err(|why| failed(&why))?;
     let pollers = start_pollers(pollers, slow, clock)?;
     let (stop_trading, stop_cold) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let cold = runners.cold.spawn(vec![Box::new(cold)], clock, Arc::clone(&stop_cold)).map_err(|why| failed(&why))?;
@@ -195,7 +194,7 @@ pub fn build(blueprint: Blueprint) -> Result<House, Failure> {
 }
 
 /// The page that the guard reads, where one is configured and there is money to guard.
-fn heartbeat(config: &Config, epoch: u32, clock: Clock, past: &past::Past) -> Result<Option<Arc<Heartbeat>>, Failure> {
+fn heartbeat(config: &Config, epoch: u32, clock: Clock, past: &Past) -> Result<Option<Arc<Heartbeat>>, Failure> {
     if config.guard.binance_key.is_none() || config.mode != Mode::Live {
         return Ok(None);
     }
@@ -224,7 +223,7 @@ fn open_ops(blueprint: &Blueprint, common: &Common) -> Result<Ops, Failure> {
 /// Everything that has a socket, known to the poller of the thread that reads it.
 fn connections(
     blueprint: &Blueprint,
-    facts: &VenueFacts,
+    known: (&VenueFacts, &Past),
     runners: &Runners,
 ) -> Result<(IngestLinks, MarketSettings, Link, TradeSession), Failure> {
     let (config, net) = (&blueprint.config, &blueprint.net);
@@ -232,7 +231,7 @@ fn connections(
     let mut links = parts::ingest_links(config, &settings, net)?;
     let key = (parts::api_key(&blueprint.secrets), parts::signer(config, &blueprint.secrets)?);
     let window_ms = config.exchange.recv_window_ms;
-    let (mut orders, session) = parts::order_desk(&blueprint.order_ws_api, net, facts, key, window_ms)?;
+    let (mut orders, session) = parts::order_desk(&blueprint.order_ws_api, net, known, key, window_ms)?;
     register(runners, &mut links, &mut orders).map_err(|why| failed(&why))?;
     Ok((links, settings, orders, session))
 }

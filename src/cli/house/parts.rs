@@ -2,12 +2,13 @@
 //!
 //! Thread: main, before the agents run.  Invariants: a part that cannot be built says which key would mend it.
 
-use super::past::Past;
+use super::past::broken;
 use crate::cli::venue_facts::VenueFacts;
 use crate::cli::{Failure, exit};
 use crate::config::{Config, KeyType, Layout as LayoutWish, Secrets};
 use crate::engine::{PauseSet, Setup};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Row};
+use crate::recovery::Past;
 use crate::sys::clock::Clock;
 use crate::sys::net::{ConnectBudget, Endpoint, HttpClient, Link, LinkConfig, Net, Resolver, TlsContext};
 use crate::threads::helpers::alerts::{AlertSettings, Pace, Slack, Telegram};
@@ -15,6 +16,7 @@ use crate::threads::helpers::pollers::{LlamaSettings, PollerSettings, PumpSettin
 use crate::threads::ingest::IngestLinks;
 use crate::topology::{Layout, ThreadWishes};
 use crate::types::record::PauseReason;
+use crate::types::setup::RESTING_MAX;
 use crate::types::time::{NANOS_PER_DAY, NANOS_PER_SEC};
 use crate::types::{Notional, StreamId};
 use crate::venue::binance_spot::candles::Interval;
@@ -115,7 +117,7 @@ pub fn ingest_links(config: &Config, settings: &MarketSettings, net: &Net) -> Re
 pub fn order_desk(
     ws_api: &str,
     net: &Net,
-    facts: &VenueFacts,
+    (facts, past): (&VenueFacts, &Past),
     (api_key, signer): (String, Signer),
     recv_window_ms: u32,
 ) -> Result<(Link, TradeSession), Failure> {
@@ -132,28 +134,31 @@ pub fn order_desk(
         limits: facts.limits.clone(),
     });
     session.set_clock_offset(facts.clock.offset_ns);
+    session.take_over(&past.resting);
     Ok((link, session))
 }
 
 /// Where the engine starts from.
 pub fn engine_setup(
     config: &Config,
-    ledger: &Ledger,
-    facts: &VenueFacts,
-    past: &Past,
+    ledger: &mut Ledger,
+    (facts, past): (&VenueFacts, &Past),
     epoch: u32,
     clock: Clock,
 ) -> Result<Setup, Failure> {
     let now = clock.now();
     let first_of_day = ledger.first_equity_since(now.day_start());
-    let day_equity = first_of_day.map_err(|why| Failure::new(exit::FAILED, &why))?;
-    let paused: PauseSet = past
-        .memory
-        .pauses
-        .iter()
-        .copied()
-        .filter(|reason| *reason != PauseReason::DailyLoss || day_equity.is_some())
-        .collect();
+    let day_equity = first_of_day.map_err(|why| broken(&why))?;
+    let mut paused: PauseSet = past.memory.pauses.iter().copied().collect();
+    if day_equity.is_none() && paused.has(PauseReason::DailyLoss) {
+        paused = paused.without(PauseReason::DailyLoss); // of an earlier day: over, and not to return later today
+        ledger.push(Row::Pause { reason: PauseReason::DailyLoss, on: false });
+        ledger.flush().map_err(|why| broken(&why))?;
+    }
+    let mut resting = [None; RESTING_MAX];
+    for (place, order) in resting.iter_mut().zip(&past.resting) {
+        *place = Some(*order);
+    }
     let last_entry = ledger.last_entry().map_err(|why| Failure::new(exit::FAILED, &why))?;
     Ok(Setup {
         instrument: facts.instrument,
@@ -165,10 +170,11 @@ pub fn engine_setup(
         next_trade_no: past.memory.next_trade_no,
         consecutive_losses: past.memory.consecutive_losses,
         paused,
-        cash: facts.cash,
-        base: facts.base,
+        cash: past.holdings.cash,
+        base: past.holdings.base,
         position: past.position,
         trades_known_to: past.trades_known_to,
+        resting,
         day_equity,
         last_entry,
         now,

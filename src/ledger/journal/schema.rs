@@ -16,6 +16,7 @@ use crate::types::order::{
     ExecKind, ExecutionReport, FeeAsset, Liquidity, OrderKind, Purpose, Reason, Side, TimeInForce,
 };
 use crate::types::params::{ParamKey, Params};
+use crate::types::reconcile::{Difference, DifferenceKind, ReconcileCount, ReconcileTrigger, Reconciled, RestingOrder};
 use crate::types::record::{
     Decision, EquityRow, ExitReason, FillRow, OrderRow, OrderStatus, PauseReason, Record, Refused, Repost, RiskRule,
     TradeRow, Verb, Verdict, WireNote,
@@ -66,12 +67,16 @@ fields! {
         orders_max algo_orders_max oco_allowed stop_market_allowed fee_maker fee_taker
     }
     OpenPosition {
-        trade_no qty cost bought bought_value sold sold_value slot1_sold fees realized opened
+        trade_no qty cost bought bought_value sold sold_value slot1_sold fees realized opened last last_exit
     }
     Setup {
         instrument params definition rsi_period candle_s epoch next_trade_no consecutive_losses paused cash base position
-        trades_known_to day_equity last_entry now
+        trades_known_to resting day_equity last_entry now
     }
+    RestingOrder { id venue_order_id list_id side kind qty cum_qty price stop_price }
+    Reconciled { trigger fills ended cash base is_quiet }
+    Difference { trigger kind id number amount }
+    ReconcileCount { trigger fills adopted cancelled ended balances }
     Lost { events notes }
 }
 
@@ -80,6 +85,7 @@ choices! {
         0 Bbo(bbo: Bbo); 1 Depth(depth: Depth); 2 Trade(trade: Trade); 3 Candle(candle: Candle); 4 Slot(slot: Slot);
         5 Volume(sample: VolumeSample); 6 Execution(report: ExecutionReport); 7 Balance(balance: Balance);
         8 Stream(state: StreamState); 9 Control(control: Control); 10 Timer(id: TimerId); 11 Clock(offset: ClockOffset);
+        12 Resting(order: RestingOrder); 13 Reconciled(found: Reconciled);
     }
     Balance { 0 Base { free: Qty, locked: Qty }; 1 Quote { free: Notional, locked: Notional }; }
     Control {
@@ -100,6 +106,7 @@ choices! {
         4 Decision(decision: Decision); 5 Refused(refused: Refused); 6 Repost(repost: Repost);
         7 Exit { reason: ExitReason, mid: Price, qty: Qty }; 8 Pause { reason: PauseReason, on: bool };
         9 Losses(count: u32); 10 Naked { ns: i64, qty: Qty }; 11 Reloaded;
+        12 Difference(found: Difference); 13 Reconciled(count: ReconcileCount);
     }
     WireNote {
         0 Stream { stream: StreamId, state: StreamState, at: Time }; 1 Reconnected { stream: StreamId };
@@ -131,7 +138,10 @@ choices! {
     OrderStatus { 0 Pending; 1 Working; 2 Partly; 3 Filled; 4 Canceled; 5 Expired; 6 Rejected; 7 Unknown; }
     ExitReason {
         0 TakeProfit; 1 StopLeg; 2 GlobalStop; 3 Signal; 4 MaxHold; 5 Flatten; 6 Kill; 7 Shutdown; 8 Unprotected;
+        9 Gone;
     }
+    ReconcileTrigger { 0 Start; 1 Reconnect; 2 Unknown; 3 Audit; }
+    DifferenceKind { 0 Fill; 1 Adopted; 2 Cancelled; 3 Ended; 4 Base; 5 Quote; }
     Verdict { 0 Enter; 1 Exit; 2 NoOp; }
     RiskRule {
         0 TradeRisk; 1 Exposure; 2 GlobalStop; 3 Paused; 4 NewsLock; 5 DailyLoss; 6 StaleFeed; 7 ClockOffset;

@@ -260,6 +260,8 @@ fn is_market(kind: &EventKind) -> bool {
         | EventKind::Balance(_)
         | EventKind::Stream(_)
         | EventKind::Control(_)
-        | EventKind::Timer(_) => false,
+        | EventKind::Timer(_)
+        | EventKind::Resting(_)
+        | EventKind::Reconciled(_) => false,
     }
 }

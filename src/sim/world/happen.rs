@@ -18,7 +18,7 @@ use crate::sim::server::solana::SlotSession;
 use crate::types::command::Alert;
 use crate::types::event::{EventKind, SourceState, StreamState, VolumeDefinition, VolumeSample};
 use crate::types::instrument::Symbol;
-use crate::types::setup::{PauseSet, Setup};
+use crate::types::setup::{PauseSet, RESTING_MAX, Setup};
 use crate::types::time::{NANOS_PER_DAY, NANOS_PER_MILLI, NANOS_PER_SEC};
 use crate::types::{Event, Notional, StreamId, Time};
 use crate::venue::binance_spot::candles::Interval;
@@ -372,6 +372,7 @@ fn house(plan: &Plan, venues: &mut Venues) -> Result<House, Violation> {
         base: facts.base,
         position: None,
         trades_known_to: 0,
+        resting: [None; RESTING_MAX],
         day_equity: None,
         last_entry: None,
         now: BEGIN,

@@ -9,7 +9,7 @@ use super::{Cold, NO_OP_NS};
 use crate::ledger::{Row, rules_json};
 use crate::telemetry::alerts::AlertText;
 use crate::telemetry::metrics::{quote, seconds};
-use crate::telemetry::{Level, Line};
+use crate::telemetry::{Level, Line, reconcile_line};
 use crate::types::command::Alert;
 use crate::types::event::{Control, Event, EventKind, Slot, StreamState, VolumeSample};
 use crate::types::order::Side;
@@ -53,7 +53,9 @@ impl Cold {
             | EventKind::Execution(_)
             | EventKind::Balance(_)
             | EventKind::Timer(_)
-            | EventKind::Clock(_) => {}
+            | EventKind::Clock(_)
+            | EventKind::Resting(_)
+            | EventKind::Reconciled(_) => {}
         }
     }
 
@@ -164,6 +166,9 @@ impl Cold {
                 self.status.consecutive_losses = *count;
             }
             Record::Naked { ns, qty } => self.on_naked(*ns, *qty),
+            Record::Difference(_) => {} // a row; its reconcile has the line
+            Record::Reconciled(count) if count.is_routine() => {}
+            Record::Reconciled(count) => self.sinks.lines.put(&reconcile_line(self.at, *count)),
             Record::Reloaded => {
                 let line = self.line(Level::Info, "RELOAD", "new numbers are in force".to_owned());
                 self.sinks.lines.put(&line);
@@ -287,7 +292,7 @@ impl Cold {
 
     fn on_exit(&mut self, reason: ExitReason, mid: Price, qty: Qty) {
         let event = match reason {
-            ExitReason::StopLeg | ExitReason::GlobalStop | ExitReason::Unprotected => "STOP",
+            ExitReason::StopLeg | ExitReason::GlobalStop | ExitReason::Unprotected | ExitReason::Gone => "STOP",
             ExitReason::Kill => "KILL",
             ExitReason::TakeProfit
             | ExitReason::Signal

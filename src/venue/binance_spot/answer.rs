@@ -120,6 +120,10 @@ pub struct Answer<'a> {
     pub tif: &'a [u8],
     /// Which way.
     pub side: Option<Side>,
+    /// Limit of the order; zero = none, or not told.
+    pub price: Price,
+    /// Trigger of the order; zero = none, or not told.
+    pub stop_price: Price,
     /// Size of the order.
     pub order_qty: Option<Qty>,
     /// Filled so far.
@@ -184,6 +188,8 @@ fn field<'a>(scan: &mut Scanner<'a>, key: &[u8], found: &mut Answer<'a>) -> Resu
         b"type" => found.kind = scan.string()?,
         b"timeInForce" => found.tif = scan.string_or_null()?.unwrap_or_default(),
         b"side" => found.side = Some(side(scan)?),
+        b"price" => found.price = scan.price()?,
+        b"stopPrice" => found.stop_price = scan.price()?,
         b"origQty" => found.order_qty = Some(scan.qty()?),
         b"executedQty" => found.cum_qty = Some(scan.qty()?),
         b"preventedQuantity" => found.prevented_qty = scan.qty()?,

@@ -8,11 +8,13 @@ use super::answer::{self, FillAnswer};
 use super::messages::venue_time;
 use super::sign::Signer;
 use super::user;
+use crate::types::OrderKind;
 use crate::types::event::Balance;
 use crate::types::instrument::Symbol;
+use crate::types::reconcile::RestingOrder;
 use crate::types::record::OrderStatus;
 use crate::types::units::DecimalError;
-use crate::types::{ClientOrderId, Instrument, Millis, Notional, Qty, Ratio, Side, Time, VenueOrderId};
+use crate::types::{ClientOrderId, Instrument, Millis, Notional, Price, Qty, Ratio, Side, Time, VenueOrderId};
 use crate::venue::DecodeError;
 use serde::Deserialize;
 
@@ -282,6 +284,29 @@ pub struct OpenOrder {
     pub qty: Qty,
     /// Filled so far.
     pub cum_qty: Qty,
+    /// How it finds its price; `None` = a kind that we never send.
+    pub kind: Option<OrderKind>,
+    /// Limit; zero = none.
+    pub price: Price,
+    /// Trigger; zero = none.
+    pub stop_price: Price,
+}
+
+impl OpenOrder {
+    /// The order as an engine takes it over; `None` if it is not ours, or of a kind that we never send.
+    pub fn resting(&self) -> Option<RestingOrder> {
+        Some(RestingOrder {
+            id: self.id?,
+            venue_order_id: self.venue_order_id,
+            list_id: self.list_id,
+            side: self.side,
+            kind: self.kind?,
+            qty: self.qty,
+            cum_qty: self.cum_qty,
+            price: self.price,
+            stop_price: self.stop_price,
+        })
+    }
 }
 
 /// Reads `openOrders`.
@@ -313,7 +338,7 @@ pub fn order_state(body: &[u8]) -> Result<(VenueOrderId, OrderStatus, Qty), Rest
     Ok((VenueOrderId(found.order_id), status, cum_qty))
 }
 
-fn order_at(body: &[u8], at: usize) -> Result<OpenOrder, DecodeError> {
+pub(super) fn order_at(body: &[u8], at: usize) -> Result<OpenOrder, DecodeError> {
     let found = answer::answer(body, at)?;
     let need = |name| DecodeError::Missing { name };
     Ok(OpenOrder {
@@ -323,6 +348,21 @@ fn order_at(body: &[u8], at: usize) -> Result<OpenOrder, DecodeError> {
         side: found.side.ok_or(need("side"))?,
         qty: found.order_qty.ok_or(need("origQty"))?,
         cum_qty: found.cum_qty.ok_or(need("executedQty"))?,
+        kind: kind_of(found.kind),
+        price: found.price,
+        stop_price: found.stop_price,
+    })
+}
+
+/// The kind of order behind the venue's word; `None` for those that we never send.
+fn kind_of(word: &[u8]) -> Option<OrderKind> {
+    Some(match word {
+        b"LIMIT" => OrderKind::Limit,
+        b"LIMIT_MAKER" => OrderKind::LimitMaker,
+        b"MARKET" => OrderKind::Market,
+        b"STOP_LOSS" => OrderKind::StopLoss,
+        b"STOP_LOSS_LIMIT" => OrderKind::StopLossLimit,
+        _ => return None,
     })
 }
 

@@ -19,6 +19,7 @@ use super::sign::Signer;
 use super::table::{NEVER, OrderTable, Phase};
 use crate::types::event::{Event, EventKind, StreamState};
 use crate::types::order::Reason;
+use crate::types::reconcile::RestingOrder;
 use crate::types::record::WireNote;
 use crate::types::time::{NANOS_PER_MILLI, NANOS_PER_SEC};
 use crate::types::{ExecutionReport, Instrument, Notional, StreamId, Time};
@@ -287,6 +288,18 @@ impl TradeSession {
     /// Venue's clock minus ours, as measured before the session began.
     pub fn set_clock_offset(&mut self, offset_ns: i64) {
         self.clock.set_offset(offset_ns);
+    }
+
+    /// Orders of earlier runs that rest at the venue: known from here on, as if this session had sent them. What they
+    /// have filled is booked.
+    pub fn take_over(&mut self, resting: &[RestingOrder]) {
+        for order in resting {
+            let at = self.orders.open(order.id, order.side);
+            let Some(row) = self.orders.row_mut(at) else { continue };
+            (row.venue_order_id, row.list_id) = (order.venue_order_id, order.list_id);
+            (row.qty, row.cum_qty, row.told_qty) = (order.qty, order.cum_qty, order.cum_qty);
+            row.phase = Phase::Live;
+        }
     }
 
     /// Logged on, subscribed, and the truth about our orders is known.
