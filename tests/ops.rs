@@ -13,6 +13,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use secrecy::SecretString;
 use serde_json::Value;
 
+use sol_volume_bot::ledger::journal::{JOURNAL_DIR, Writer, WriterSettings};
 use sol_volume_bot::ledger::{CsvFiles, DB_FILE, Ledger, Market};
 use sol_volume_bot::ring::{self, EventItem, HotNote, OnFull, RingSpec};
 use sol_volume_bot::sys::clock::Clock;
@@ -106,6 +107,7 @@ impl Bench {
         let (out, story) = (Paper::default(), Paper::default());
         let sinks = ColdSinks {
             ledger: Ledger::open(&dir, Market { venue: "binance_spot", symbol }).expect("opens"),
+            journal: Writer::open(WriterSettings::new(dir.join(JOURNAL_DIR), 0), 7, NOW).expect("opens").0,
             csv: CsvFiles::new(&dir, 3_600 * SECOND, NOW),
             latencies: Latencies::new(&dir, NOW),
             lines: Lines::new(Box::new(out.clone())),

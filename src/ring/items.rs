@@ -2,6 +2,7 @@
 //!
 //! Thread: any.  Invariants: plain data; each reading is of our clock, taken where its name says.
 
+use crate::types::record::Lost;
 use crate::types::{Command, Event, Time};
 
 /// An event on its way to the hot agent.
@@ -42,4 +43,6 @@ pub enum HotNote {
     Event(Event),
     /// A command as the engine gave it.
     Command(Command),
+    /// What found no room here: the history has a hole before the next note.
+    Lost(Lost),
 }

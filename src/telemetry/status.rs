@@ -48,6 +48,8 @@ pub struct Status {
     pub stopping: bool,
     /// The ledger takes rows; else why not.
     pub ledger_fault: Option<String>,
+    /// The journal takes entries; else why not.
+    pub journal_fault: Option<String>,
     /// Streams in wire order.
     pub streams: [StreamStatus; StreamId::ALL.len()],
     /// Pauses in force.
@@ -85,6 +87,7 @@ impl Status {
             started_up: false,
             stopping: false,
             ledger_fault: None,
+            journal_fault: None,
             streams: [silent; StreamId::ALL.len()],
             pauses: Vec::new(),
             consecutive_losses: 0,
@@ -123,6 +126,7 @@ impl Status {
             reasons.push(format!("{} order(s) in an unknown state", self.orders_unknown));
         }
         reasons.extend(self.ledger_fault.iter().map(|why| format!("ledger: {why}")));
+        reasons.extend(self.journal_fault.iter().map(|why| format!("journal: {why}")));
         reasons
     }
 

@@ -5,6 +5,7 @@
 //! Reads:  rings `journal_hot`, `journal_gateway`, `journal_ingest`; channels of the operator's words and of log lines.
 //! Writes: ring `control`; the alert queue.  Never: is waited for; only its own thread feels the disk.
 
+mod kept;
 mod records;
 mod story;
 mod wire;
@@ -16,7 +17,8 @@ use crossbeam_channel::Receiver as Channel;
 
 use super::helpers::alerts::AlertQueue;
 use super::runner::{Agent, Work};
-use crate::ledger::{CsvFiles, Ledger, LedgerError};
+use crate::ledger::journal::Writer;
+use crate::ledger::{CsvFiles, Ledger};
 use crate::ring::{EventItem, Gauge, HotNote, Receiver, Sender};
 use crate::telemetry::alerts::AlertKinds;
 use crate::telemetry::status::StreamStatus;
@@ -65,6 +67,8 @@ pub struct ColdRings {
 pub struct ColdSinks {
     /// Orders, fills, figures.
     pub ledger: Ledger,
+    /// Every event and command; [`Writer::start`] was called.
+    pub journal: Writer,
     /// Hourly files.
     pub csv: CsvFiles,
     /// Latency histograms.
@@ -175,10 +179,15 @@ impl Cold {
             && let Some(note) = self.rings.hot.pop()
         {
             match note {
-                HotNote::Event(event) => self.on_event(&event),
-                HotNote::Command(Command::Record(record)) => self.on_record(&record),
-                HotNote::Command(Command::Alert(alert)) => self.on_alert(&alert),
-                HotNote::Command(_) => {} // what was asked of the venue is told by the gateway, once it was sent
+                HotNote::Event(event) => {
+                    self.sinks.journal.event(&event);
+                    self.on_event(&event);
+                }
+                HotNote::Command(command) => {
+                    self.sinks.journal.command(&command);
+                    self.on_command(&command);
+                }
+                HotNote::Lost(lost) => self.on_lost(lost),
             }
             count += 1;
         }
@@ -188,6 +197,14 @@ impl Cold {
             count += 1;
         }
         count
+    }
+
+    fn on_command(&mut self, command: &Command) {
+        match command {
+            Command::Record(record) => self.on_record(record),
+            Command::Alert(alert) => self.on_alert(alert),
+            _ => {} // what was asked of the venue is told by the gateway, once it was sent
+        }
     }
 
     /// Hands the operator's words on, in order; one that finds the ring full waits for the next turn.
@@ -217,35 +234,6 @@ impl Cold {
         let halt = std::mem::take(&mut self.halt).then_some(Control::Halt(PauseReason::Journal));
         let held = self.held.take_if(|_| halt.is_none());
         halt.or(held).or_else(|| self.rings.operator.try_recv().ok())
-    }
-
-    /// One transaction for all rows of the turn. While it fails, entries are halted and the rows wait.
-    fn keep(&mut self, now: Time) {
-        if now < self.due.ledger {
-            return;
-        }
-        match self.sinks.ledger.flush() {
-            Ok(_) if self.status.ledger_fault.is_some() => {
-                self.status.ledger_fault = None;
-                let line =
-                    Line::info(now, "LEDGER_OK", "the ledger takes rows again; entries stay paused until `resume`");
-                self.sinks.lines.put(&line);
-            }
-            Ok(_) => {}
-            Err(why) => {
-                self.due.ledger = now.plus(CHORES_NS);
-                self.on_ledger_fault(&why, now);
-            }
-        }
-    }
-
-    fn on_ledger_fault(&mut self, why: &LedgerError, now: Time) {
-        if self.status.ledger_fault.is_none() {
-            let waiting = self.sinks.ledger.pending();
-            self.sinks.lines.put(&Line::error(now, "FATAL", format!("ledger: {why}")).with("rows_waiting", waiting));
-            self.halt = true;
-        }
-        self.status.ledger_fault = Some(why.to_string());
     }
 
     /// Files, gauges and the status, each at its own pace.
@@ -297,6 +285,7 @@ impl Cold {
         }
         Metrics::raise(&metrics.lost, "log_lines", self.sinks.lines.lost());
         Metrics::raise(&metrics.lost, "ledger_rows", self.sinks.ledger.dropped());
+        Metrics::raise(&metrics.lost, "journal_entries", self.sinks.journal.dropped());
         let refused = self.sinks.alerts.as_ref().map_or(0, AlertQueue::refused);
         Metrics::raise(&metrics.lost, "alerts", refused);
     }
@@ -311,6 +300,7 @@ impl Cold {
 impl Agent for Cold {
     fn turn(&mut self, now: Time) -> Work {
         let done = self.drain();
+        self.keep_journal(now);
         self.keep(now);
         let forwarded = self.forward_controls(now);
         self.chores(now);
@@ -330,6 +320,7 @@ impl Agent for Cold {
 
     fn finish(&mut self, now: Time) {
         while self.drain() > 0 {}
+        self.end_journal(now);
         self.due.ledger = now;
         self.keep(now);
         if let Err(why) = self.sinks.csv.catch_up(&self.sinks.ledger, now) {

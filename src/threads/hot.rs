@@ -14,18 +14,21 @@ use crate::sys::heartbeat::{Figures, Heartbeat};
 use crate::types::Time;
 use crate::types::command::COMMANDS_PER_STEP_MAX;
 use crate::types::event::{Control, Event, EventKind};
-use crate::types::record::PauseReason;
-use crate::types::time::NANOS_PER_MILLI;
+use crate::types::record::{Lost, PauseReason};
+use crate::types::time::{NANOS_PER_MILLI, NANOS_PER_SEC};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// Bound of one turn: a burst must not starve the timers. Twice what a turn of `ingest` brings at one event a frame, so
 /// that on a fused core the ring drains while the burst lasts.
 const EVENTS_PER_TURN_MAX: u32 = 128;
-/// Free places below which the journal counts as full: one step's commands and its event must still fit.
-const JOURNAL_ROOM_MIN: usize = 2 * (COMMANDS_PER_STEP_MAX + 1);
+/// Notes of one step at most: its event, its commands, and what was lost before it.
+const STEP_NOTES_MAX: usize = COMMANDS_PER_STEP_MAX + 2;
 /// How old the equity on the heartbeat page may be; a fill is told at once.
 const FIGURES_EVERY_NS: i64 = 100 * NANOS_PER_MILLI;
+
+/// At the end, how long the cold side is waited for, to tell it what is missing.
+const SAY_LOST_NS_MAX: i64 = NANOS_PER_SEC;
 
 /// The rings of the hot agent.
 #[derive(Debug)]
@@ -99,13 +102,25 @@ pub struct Hot {
     pulse: Option<Pulse>,
     /// The newest event, not in the journal yet; the driver still has its commands.
     unwritten: Option<Event>,
-    journal_full: bool,
+    /// What found no room in the journal's ring and was not said there yet.
+    lost: Lost,
+    /// The journal's ring runs full: entries were halted.
+    journal_low: bool,
 }
 
 impl Hot {
     /// Around an engine that has seen nothing yet.
     pub fn new(engine: Engine, clock: Clock, rings: HotRings, view: Arc<HotView>) -> Hot {
-        Hot { driver: Driver::new(engine), clock, rings, view, pulse: None, unwritten: None, journal_full: false }
+        Hot {
+            driver: Driver::new(engine),
+            clock,
+            rings,
+            view,
+            pulse: None,
+            unwritten: None,
+            lost: Lost::NONE,
+            journal_low: false,
+        }
     }
 
     /// With the page that another process watches, if one does.
@@ -123,10 +138,36 @@ impl Hot {
         if let Some(answer) = self.driver.refused() {
             return Some(own(answer));
         }
+        if let Some(halt) = self.journal_ran_low(now) {
+            return Some(own(halt));
+        }
         let rings = &mut self.rings;
         let item = rings.report.pop().or_else(|| rings.control.pop());
         let item = item.or_else(|| self.driver.due_timer(now).map(own));
-        item.or_else(|| rings.market.pop()).or_else(|| rings.slow.pop())
+        if item.is_some() || self.holds_market() {
+            return item;
+        }
+        self.rings.market.pop().or_else(|| self.rings.slow.pop())
+    }
+
+    /// Halts entries, once, while three quarters of the journal's ring are full: long before anything could be lost.
+    fn journal_ran_low(&mut self, now: Time) -> Option<Event> {
+        let ring = &self.rings.journal;
+        let low = ring.room() < (ring.depth() / 4).max(2 * STEP_NOTES_MAX);
+        let ran_low = low && !self.journal_low;
+        self.journal_low = low;
+        ran_low.then(|| driver::internal(EventKind::Control(Control::Halt(PauseReason::Journal)), now))
+    }
+
+    /// The last eighth of the journal's ring is for our own orders: the market waits, or is dropped where it comes in,
+    /// with a gap that says so; unless coins are on their way out and the engine must see the price.
+    fn holds_market(&self) -> bool {
+        let ring = &self.rings.journal;
+        if ring.room() >= (ring.depth() / 8).max(2 * STEP_NOTES_MAX) {
+            return false;
+        }
+        let status = self.driver.engine().status();
+        status.naked_since == Time::NONE && !status.closing
     }
 
     /// One event through the engine, its commands to the gateway. Output: whether an order is on its way; the record
@@ -147,20 +188,16 @@ impl Hot {
         })
     }
 
-    /// The newest event and its commands to the journal, what came of them to whoever looks. Output: whether one waited.
-    fn write_down(&mut self) -> bool {
-        let Some(event) = self.unwritten.take() else { return false };
-        _ = self.rings.journal.push(HotNote::Event(event)); // a full ring is counted by its gauge, and halts below
-        for command in self.driver.commands().iter() {
-            _ = self.rings.journal.push(HotNote::Command(*command));
-        }
+    /// The newest event and its commands to the journal, what came of them to whoever looks.
+    fn write_down(&mut self) {
+        let Some(event) = self.unwritten.take() else { return };
+        self.tell_journal(&event);
         if let Some(pulse) = &mut self.pulse {
             pulse.on_event(&event, self.driver.engine());
         }
         if !self.driver.commands().is_empty() || matches!(event.kind, EventKind::Control(_)) {
             self.publish(); // a word of the operator is answered even if it asks for nothing
         }
-        true
     }
 
     fn publish(&self) {
@@ -170,14 +207,26 @@ impl Hot {
         self.view.stopping.store(status.stopping, Ordering::Release); // pairs with the Acquire of the shutdown
     }
 
-    /// Halts once when the journal runs full; a replay would have a hole.
-    fn watch_journal(&mut self, now: Time) {
-        let full = self.rings.journal.room() < JOURNAL_ROOM_MIN;
-        if full && !self.journal_full {
-            let halt = EventKind::Control(Control::Halt(PauseReason::Journal));
-            self.consume(own(driver::internal(halt, now)));
+    /// One step to the journal, whole or not at all: a step that finds no room is counted, and said before the next.
+    fn tell_journal(&mut self, event: &Event) {
+        let (commands, ring) = (self.driver.commands(), &mut self.rings.journal);
+        if ring.room() < STEP_NOTES_MAX {
+            let notes = u64::try_from(commands.len()).unwrap_or(u64::MAX);
+            self.lost = self.lost.plus(Lost { events: 1, notes });
+            return;
         }
-        self.journal_full = full;
+        say_lost(&mut self.lost, ring);
+        _ = ring.push(HotNote::Event(*event)); // fits: there was room for the largest step
+        for command in commands.iter() {
+            _ = ring.push(HotNote::Command(*command));
+        }
+    }
+}
+
+/// Says what is missing before the next note.
+fn say_lost(lost: &mut Lost, ring: &mut Sender<HotNote>) {
+    if *lost != Lost::NONE && ring.push(HotNote::Lost(*lost)).is_ok() {
+        *lost = Lost::NONE;
     }
 }
 
@@ -186,9 +235,7 @@ impl Agent for Hot {
         if let Some(pulse) = &mut self.pulse {
             pulse.beat(self.driver.engine(), now);
         }
-        if self.write_down() {
-            self.watch_journal(now);
-        }
+        self.write_down();
         let mut done = Work::NONE;
         while done.count < EVENTS_PER_TURN_MAX {
             let Some(item) = self.next(now) else { break };
@@ -198,19 +245,13 @@ impl Agent for Hot {
             }
         }
         self.write_down();
-        if done != Work::NONE {
-            self.watch_journal(now);
-        }
         done
     }
     fn idle(&self) -> bool {
         let rings = &self.rings;
         let at_rest = self.unwritten.is_none() && !self.driver.has_refused();
-        at_rest
-            && rings.report.is_empty()
-            && rings.control.is_empty()
-            && rings.market.is_empty()
-            && rings.slow.is_empty()
+        let no_market = (rings.market.is_empty() && rings.slow.is_empty()) || self.holds_market();
+        at_rest && rings.report.is_empty() && rings.control.is_empty() && no_market
     }
     fn deadline(&self) -> Option<Time> {
         self.driver.deadline()
@@ -222,6 +263,10 @@ impl Agent for Hot {
             }
         }
         self.write_down();
+        let until = self.clock.now().plus(SAY_LOST_NS_MAX);
+        while self.lost != Lost::NONE && self.clock.now() < until {
+            say_lost(&mut self.lost, &mut self.rings.journal);
+        }
     }
 }
 

@@ -544,6 +544,25 @@ pub enum WireNote {
     },
 }
 
+/// How much of the engine's history never reached the journal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lost {
+    /// Events that the engine consumed.
+    pub events: u64,
+    /// Commands and notes.
+    pub notes: u64,
+}
+
+impl Lost {
+    /// Nothing.
+    pub const NONE: Lost = Lost { events: 0, notes: 0 };
+
+    /// This and `more`; saturates.
+    pub fn plus(self, more: Lost) -> Lost {
+        Lost { events: self.events.saturating_add(more.events), notes: self.notes.saturating_add(more.notes) }
+    }
+}
+
 /// What a request asked of the venue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]

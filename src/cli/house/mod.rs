@@ -14,6 +14,7 @@ use super::venue_facts::{Desk, VenueFacts};
 use super::{Failure, exit};
 use crate::config::{Config, Mode, Secrets};
 use crate::engine::Engine;
+use crate::ledger::journal::{Finding, JOURNAL_DIR, Writer, WriterSettings};
 use crate::ledger::{CsvFiles, Ledger, Market};
 use crate::recovery::Past;
 use crate::ring::{EventItem, Sender};
@@ -74,6 +75,8 @@ pub struct Blueprint {
 struct Ground {
     lock: DirLock,
     ledger: Ledger,
+    journal: Writer,
+    findings: Vec<Finding>,
     epoch: u32,
     past: Past,
     facts: VenueFacts,
@@ -89,7 +92,9 @@ fn ground(blueprint: &Blueprint) -> Result<Ground, Failure> {
     ledger.claim(config.mode.name()).map_err(|why| failed(&why))?;
     let (facts, past) = at_desk(blueprint, |desk| past::look(desk, &mut ledger, config.symbols.spot, blueprint.clock))?;
     let epoch = ledger.next_epoch(blueprint.clock.now()).map_err(|why| failed(&why))?;
-    Ok(Ground { lock, ledger, epoch, past, facts })
+    let journal = WriterSettings::new(dir.join(JOURNAL_DIR), config.storage.journal_days);
+    let (journal, findings) = Writer::open(journal, epoch, blueprint.clock.now()).map_err(|why| failed(&why))?;
+    Ok(Ground { lock, ledger, journal, findings, epoch, past, facts })
 }
 
 /// Asks the venue by REST.
@@ -144,6 +149,7 @@ pub fn build(blueprint: Blueprint) -> Result<House, Failure> {
     let mut status = Status::new(clock.now(), config.mode.name(), config.symbols.spot.to_string(), ground.epoch);
     status.pauses = setup.paused.iter().collect();
     status.consecutive_losses = setup.consecutive_losses;
+    ground.journal.start(&setup);
     let heartbeat = heartbeat(config, ground.epoch, clock, &ground.past)?;
     let hot = Hot::new(Engine::new(setup), clock, hot, Arc::clone(&view)).with_heartbeat(heartbeat.clone());
     let gateway = Gateway::new(order_link, session, clock, (command, report, journal_gateway));
@@ -156,13 +162,16 @@ pub fn build(blueprint: Blueprint) -> Result<House, Failure> {
     let topology::ColdRings { ingest, hot, gateway } = cold;
     let rings = ColdRings { ingest, hot, gateway, control, operator, lines, gauges };
     let told = (common.metrics, Arc::clone(&common.board));
-    let sinks = sinks(&blueprint, ground.ledger, told, alerts.as_ref());
+    let sinks = sinks(&blueprint, (ground.ledger, ground.journal), told, alerts.as_ref());
     let names = ColdNames { venue: VENUE, symbol: config.symbols.spot, needed: NEEDED };
     let cold = Cold::new(rings, sinks, names, status);
 
     // Before anybody else can say a word.
     let start = start_line(config, ground.epoch, clock).with("ops", ops.addr().to_string());
     common.lines.try_send(start).map_err(|why| failed(&why))?;
+    for finding in &ground.findings {
+        common.lines.try_send(parts::journal_line(finding, clock.now())).map_err(|why| failed(&why))?;
+    }
     let reconciled = reconcile_line(clock.now(), ground.past.count());
     common.lines.try_send(reconciled).map_err(|why| failed(&why))?;
     let pollers = start_pollers(pollers, slow, clock)?;
@@ -238,7 +247,7 @@ fn connections(
 
 fn sinks(
     blueprint: &Blueprint,
-    ledger: Ledger,
+    (ledger, journal): (Ledger, Writer),
     (metrics, board): (Arc<Metrics>, Arc<Board>),
     alerts: Option<&Alerts>,
 ) -> ColdSinks {
@@ -252,6 +261,7 @@ fn sinks(
         csv,
         latencies: Latencies::new(dir, now),
         ledger,
+        journal,
         lines: Lines::new(Box::new(io::stdout())),
         metrics,
         board,

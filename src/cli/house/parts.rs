@@ -7,10 +7,12 @@ use crate::cli::venue_facts::VenueFacts;
 use crate::cli::{Failure, exit};
 use crate::config::{Config, KeyType, Layout as LayoutWish, Secrets};
 use crate::engine::{PauseSet, Setup};
+use crate::ledger::journal::Finding;
 use crate::ledger::{Ledger, Row};
 use crate::recovery::Past;
 use crate::sys::clock::Clock;
 use crate::sys::net::{ConnectBudget, Endpoint, HttpClient, Link, LinkConfig, Net, Resolver, TlsContext};
+use crate::telemetry::Line;
 use crate::threads::helpers::alerts::{AlertSettings, Pace, Slack, Telegram};
 use crate::threads::helpers::pollers::{LlamaSettings, PollerSettings, PumpSettings};
 use crate::threads::ingest::IngestLinks;
@@ -18,7 +20,7 @@ use crate::topology::{Layout, ThreadWishes};
 use crate::types::record::PauseReason;
 use crate::types::setup::RESTING_MAX;
 use crate::types::time::{NANOS_PER_DAY, NANOS_PER_SEC};
-use crate::types::{Notional, StreamId};
+use crate::types::{Notional, StreamId, Time};
 use crate::venue::binance_spot::candles::Interval;
 use crate::venue::binance_spot::market::{MarketSession, MarketSettings, StaleAfter};
 use crate::venue::binance_spot::sign::Signer;
@@ -200,6 +202,22 @@ pub fn pollers(config: &Config, ledger: &Ledger, clock: Clock) -> Result<PollerS
         reader: defillama::Settings { slugs: feeds.defillama_slugs.clone(), settle_ns: feeds.defillama_settle_ns },
     });
     Ok(PollerSettings { defillama, pumpfun, ca_file: ends.ca_file.clone() })
+}
+
+/// What there is to tell of the journal that earlier runs left.
+pub fn journal_line(finding: &Finding, now: Time) -> Line {
+    match finding {
+        Finding::Cut(torn) => {
+            let msg = "a sudden end tore the last record of the journal: cut back to the last whole one";
+            let line = Line::warn(now, "JOURNAL_CUT", msg).with("file", torn.path.display().to_string());
+            line.with("at_byte", torn.byte).with("dropped_bytes", torn.dropped)
+        }
+        Finding::Damaged(why) => Line::error(now, "JOURNAL_DAMAGED", why.to_string()),
+        Finding::Removed(count) => {
+            Line::info(now, "JOURNAL_PRUNED", "journal segments older than journal_days were removed")
+                .with("files", *count)
+        }
+    }
 }
 
 /// What the trader said of threads.

@@ -34,6 +34,9 @@ const HELPER_PATIENCE: Duration = Duration::from_secs(2);
 const LEDGER_BEHIND: &str = "ended with rows that the ledger did not take: the log has them (FILL, ORDER_ACKED, \
     ORDER_DONE), and the next start asks the venue for every fill it does not know";
 
+/// What a run says whose last events are not in its journal.
+const JOURNAL_BEHIND: &str = "ended with entries that the journal did not take: its end cannot be replayed";
+
 /// A house that stands.
 pub struct House {
     pub(super) config: Config,
@@ -145,9 +148,12 @@ impl House {
             page.end(is_settled); // records that the ledger did not take endanger no order
         }
         drop(self.lock);
-        match self.board.read().ledger_fault {
+        let status = self.board.read();
+        let ledger = status.ledger_fault.map(|why| format!("{LEDGER_BEHIND}. {why}"));
+        let journal = status.journal_fault.map(|why| format!("{JOURNAL_BEHIND}. {why}"));
+        match ledger.or(journal) {
             None => Ok(()),
-            Some(why) => Err(Failure::new(exit::FAILED, &format!("{LEDGER_BEHIND}. {why}"))),
+            Some(why) => Err(Failure::new(exit::FAILED, &why)),
         }
     }
 

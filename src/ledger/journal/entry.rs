@@ -3,8 +3,8 @@
 //! Thread: any.  Invariants: a kind is never given away twice; 0 is nobody's and 255 is the seal's.
 
 use super::code::{Bytes, Code};
-use super::{Entry, Lost, frame};
-use crate::types::record::WireNote;
+use super::{Entry, frame};
+use crate::types::record::{Lost, WireNote};
 use crate::types::setup::Setup;
 use crate::types::{Command, Event};
 

@@ -27,8 +27,8 @@
 //!
 //! # A full disk
 //!
-//! [`AHEAD_BYTES`] are always set aside for the open segment. When the next ones cannot be had, [`Writer::flush`] says
-//! [`JournalError::Full`] and entries halt: the rest of the reserve, and then memory, still take everything. Only when
+//! [`AHEAD_BYTES`] are always set aside for the open segment. When the next ones cannot be had, or the disk has less than
+//! [`FREE_BYTES_MIN`] beside them, [`Writer::flush`] says [`JournalError::Full`] and entries halt: the rest of the reserve, and then memory, still take everything. Only when
 //! both are used up are market events dropped, money last, and an [`Entry::Lost`] stands where they are missing.
 
 mod code;
@@ -50,7 +50,7 @@ pub use mend::Finding;
 pub use reader::{Place, Reader, Torn};
 pub use writer::{Writer, WriterSettings};
 
-use crate::types::record::WireNote;
+use crate::types::record::{Lost, WireNote};
 use crate::types::setup::Setup;
 use crate::types::{Command, Event};
 
@@ -60,6 +60,8 @@ pub const JOURNAL_DIR: &str = "journal";
 pub const SEGMENT_BYTES: u64 = 64 << 20;
 /// Disk space set aside for the open segment.
 pub const AHEAD_BYTES: u64 = 4 << 20;
+/// A disk with less than this free counts as full, looked at once a second: others write to it too.
+pub const FREE_BYTES_MIN: u64 = 1 << 20;
 
 /// What the journal holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,13 +76,4 @@ pub enum Entry {
     Wire(WireNote),
     /// Here something is missing: no replay can be verified beyond this.
     Lost(Lost),
-}
-
-/// How much is missing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Lost {
-    /// Events that the engine consumed.
-    pub events: u64,
-    /// Commands and notes.
-    pub notes: u64,
 }

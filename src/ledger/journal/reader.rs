@@ -7,7 +7,8 @@ use super::error::JournalError;
 use super::folder::{self, Named};
 use super::frame::Header;
 use super::scan::Scan;
-use super::{Entry, Lost, entry};
+use super::{Entry, entry};
+use crate::types::record::Lost;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 

@@ -3,7 +3,6 @@
 //! Thread: any.  Invariants: a new variant gets a new tag at the end of its list; a tag is never given away twice. Any
 //! change here changes the schema's number, so a program never reads a journal that was written in other words.
 
-use super::Lost;
 use super::code::{Bytes, Code, choices, fields, named, shape_of, wraps};
 use crate::types::command::{Alert, CancelList, CancelOrder, CancelReplace, Command, NewOco, NewOrder, QueryOrder};
 use crate::types::event::{
@@ -18,8 +17,8 @@ use crate::types::order::{
 use crate::types::params::{ParamKey, Params};
 use crate::types::reconcile::{Difference, DifferenceKind, ReconcileCount, ReconcileTrigger, Reconciled, RestingOrder};
 use crate::types::record::{
-    Decision, EquityRow, ExitReason, FillRow, OrderRow, OrderStatus, PauseReason, Record, Refused, Repost, RiskRule,
-    TradeRow, Verb, Verdict, WireNote,
+    Decision, EquityRow, ExitReason, FillRow, Lost, OrderRow, OrderStatus, PauseReason, Record, Refused, Repost,
+    RiskRule, TradeRow, Verb, Verdict, WireNote,
 };
 use crate::types::setup::{OpenPosition, PauseSet, Setup};
 use crate::types::time::Time;

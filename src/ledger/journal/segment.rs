@@ -76,19 +76,29 @@ impl Segment {
         if ahead >= AHEAD_BYTES / 2 {
             return Ok(());
         }
-        let full = |why: String| JournalError::Full { path: self.path.clone(), why, ahead };
+        let full = |why: String| self.full(why);
         match files::set_aside(&self.file, self.written, AHEAD_BYTES) {
             Ok(true) => {
                 self.ready = self.written + AHEAD_BYTES;
                 Ok(())
             }
-            Ok(false) => match files::free_bytes(&self.path) {
-                Ok(free) if free >= AHEAD_BYTES => Ok(()), // this file system keeps no promises: at least it has room now
-                Ok(free) => Err(full(format!("{free} bytes are free"))),
-                Err(why) => Err(full(why.to_string())),
-            },
+            Ok(false) => self.look_at_room(AHEAD_BYTES), // no promises from this file system: at least it has room now
             Err(why) => Err(full(why.to_string())),
         }
+    }
+
+    /// Whether the disk has room beside what is set aside. Errors: [`JournalError::Full`].
+    pub fn look_at_room(&self, bytes_min: u64) -> Result<(), JournalError> {
+        match files::free_bytes(&self.path) {
+            Ok(free) if free >= bytes_min => Ok(()),
+            Ok(free) => Err(self.full(format!("only {free} bytes are free"))),
+            Err(why) => Err(self.full(why.to_string())),
+        }
+    }
+
+    fn full(&self, why: String) -> JournalError {
+        let ahead = self.ready.saturating_sub(self.written);
+        JournalError::Full { path: self.path.clone(), why, ahead }
     }
 
     /// Ends the file: seal, and what was set aside given back. Output: the SHA-256 of the whole file. On an error it can be

@@ -7,9 +7,9 @@ use super::error::JournalError;
 use super::frame::{FORMAT, Header};
 use super::mend::{self, Finding};
 use super::segment::Segment;
-use super::{Entry, Lost, SEGMENT_BYTES, entry, folder, schema};
+use super::{Entry, FREE_BYTES_MIN, SEGMENT_BYTES, entry, folder, schema};
 use crate::types::event::EventKind;
-use crate::types::record::WireNote;
+use crate::types::record::{Lost, WireNote};
 use crate::types::setup::Setup;
 use crate::types::time::{NANOS_PER_DAY, NANOS_PER_SEC};
 use crate::types::{Command, Event, Time};
@@ -64,33 +64,35 @@ pub struct Writer {
     dropped: u64,
     synced: Time,
     is_dirty: bool,
+    /// The disk had no room when it was looked at last.
+    is_full: bool,
 }
 
 impl Writer {
-    /// Begins the journal of a run: ends what an earlier one left, removes what is too old, writes the start.
+    /// Begins the journal of run `epoch`: ends what an earlier one left, removes what is too old, makes the first file.
+    /// [`Writer::start`] must follow.
     ///
-    /// Output: what was found, to be told. Errors: nothing is written that could not be; the run must not trade.
-    pub fn open(settings: WriterSettings, setup: &Setup, now: Time) -> Result<(Writer, Vec<Finding>), JournalError> {
+    /// Output: what was found, to be told. Errors: the run must not trade.
+    pub fn open(settings: WriterSettings, epoch: u32, now: Time) -> Result<(Writer, Vec<Finding>), JournalError> {
         let dir = &settings.dir;
         std::fs::create_dir_all(dir).map_err(JournalError::io(dir, "create the folder"))?;
         let mut findings = Vec::new();
         let previous = mend::last_segment(dir, &mut findings)?;
-        let mut pending = Vec::with_capacity(PENDING_BYTES);
-        entry::append_start(&mut pending, setup);
         let mut writer = Writer {
             settings,
-            epoch: setup.epoch,
+            epoch,
             segment: None,
             number: 0,
             previous,
-            pending,
-            records: 1,
+            pending: Vec::with_capacity(PENDING_BYTES),
+            records: 0,
             seq_put: 1,
             seq_written: 1,
-            unsaid: Lost::default(),
+            unsaid: Lost::NONE,
             dropped: 0,
             synced: now,
             is_dirty: true,
+            is_full: true,
         };
         let removed = writer.prune(now)?;
         if removed > 0 {
@@ -101,6 +103,12 @@ impl Writer {
         Ok((writer, findings))
     }
 
+    /// Adds what the run starts from: before anything else.
+    pub fn start(&mut self, setup: &Setup) {
+        assert!(setup.epoch == self.epoch, "a journal is of one run");
+        entry::append_start(&mut self.pending, setup);
+        self.records += 1;
+    }
     /// Adds an event that the engine consumed.
     pub fn event(&mut self, event: &Event) {
         let bound = if is_market(&event.kind) { MARKET_BYTES_MAX } else { PENDING_BYTES_MAX };
@@ -134,10 +142,10 @@ impl Writer {
     pub fn lost(&mut self, lost: Lost) {
         self.drop(lost);
     }
-    /// Adds any entry but a start, which is written by [`Writer::open`].
+    /// Adds any entry.
     pub fn put(&mut self, entry: &Entry) {
         match entry {
-            Entry::Start(_) => {}
+            Entry::Start(setup) => self.start(setup),
             Entry::Event(event) => self.event(event),
             Entry::Command(command) => self.command(command),
             Entry::Wire(note) => self.wire(note),
@@ -148,7 +156,7 @@ impl Writer {
     /// Whether a record may be added; says first what is missing before it.
     fn has_room(&mut self, bound: usize) -> bool {
         let room = self.pending.len() < bound;
-        if room && self.unsaid != Lost::default() {
+        if room && self.unsaid != Lost::NONE {
             let lost = std::mem::take(&mut self.unsaid);
             entry::append_lost(&mut self.pending, lost);
             self.records += 1;
@@ -158,8 +166,7 @@ impl Writer {
     }
 
     fn drop(&mut self, lost: Lost) {
-        self.unsaid.events = self.unsaid.events.saturating_add(lost.events);
-        self.unsaid.notes = self.unsaid.notes.saturating_add(lost.notes);
+        self.unsaid = self.unsaid.plus(lost);
         self.dropped = self.dropped.saturating_add(lost.events).saturating_add(lost.notes);
     }
 
@@ -180,10 +187,18 @@ impl Writer {
     /// tried again with the next call, and entries must halt meanwhile.
     pub fn flush(&mut self, now: Time) -> Result<(), JournalError> {
         self.write(now)?;
-        if now.since(self.synced) >= SYNC_NS {
+        let sync_due = now.since(self.synced) >= SYNC_NS;
+        if sync_due {
             self.sync(now)?;
         }
-        self.segment.as_mut().map_or(Ok(()), Segment::set_aside)
+        let Some(segment) = &mut self.segment else { return Ok(()) };
+        segment.set_aside()?;
+        if sync_due || self.is_full {
+            self.is_full = true; // unless the next line says no
+            segment.look_at_room(FREE_BYTES_MIN)?;
+            self.is_full = false;
+        }
+        Ok(())
     }
 
     fn write(&mut self, now: Time) -> Result<(), JournalError> {

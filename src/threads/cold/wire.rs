@@ -13,6 +13,9 @@ use crate::types::{ClientOrderId, StreamId, Time};
 
 impl Cold {
     pub(super) fn on_wire(&mut self, note: &WireNote) {
+        if let WireNote::Sent { .. } | WireNote::Answered { .. } = note {
+            self.sinks.journal.wire(note); // how long an order took; a stream's health is an event already
+        }
         match note {
             WireNote::Stream { stream, state, at } => self.on_stream(*stream, *state, *at),
             WireNote::Reconnected { stream } => self.sinks.metrics.reconnects.with_label_values(&[stream.name()]).inc(),
