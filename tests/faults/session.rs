@@ -14,10 +14,8 @@ use crate::books::coins;
 use crate::proof;
 use crate::rig::{DUST_MAX, Rig, price};
 
-/// Entries are over when nothing was bought for so long: more than one tranche's wait.
+/// Entries are over when nothing was traded for so long: more than one tranche's wait.
 const QUIET_NS: i64 = 1_000 * NANOS_PER_MILLI;
-/// Longest time for one step of the session: then the engine is stuck.
-const STEP_NS_MAX: i64 = 25_000 * NANOS_PER_MILLI;
 
 /// The step that the session is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +29,9 @@ enum Step {
 /// Where the market is in its script.
 pub struct Session {
     step: Step,
+    step_ns_max: i64,
     since: Time,
-    last_buy: (usize, Time),
+    last_trade: (usize, Time),
     held: i64,
     last_mid: &'static str,
 }
@@ -42,22 +41,23 @@ pub const OVERRIDES: &str = "execution.tranche_window = '1s'";
 
 impl Session {
     /// The first step: the market moves into the band. A seed decides how the trade ends.
-    pub fn begin(rig: &Rig, random: &mut SplitMix64) -> Session {
+    pub fn begin(rig: &Rig, random: &mut SplitMix64, step_ms_max: i64) -> Session {
         rig.venue.set_mid(price("161.00"));
         let now = rig.clock.now();
         let last_mid = if random.below(2) == 0 { "166.50" } else { "154.50" };
-        Session { step: Step::Entering, since: now, last_buy: (0, now), held: 0, last_mid }
+        let step_ns_max = step_ms_max * NANOS_PER_MILLI;
+        Session { step: Step::Entering, step_ns_max, since: now, last_trade: (0, now), held: 0, last_mid }
     }
 
-    /// Moves the market on if it is time; true when the session is over. `is_ready`: the engine may trade.
+    /// Moves the market on if it is time; true when the session is over and the engine of now knows it. `is_ready`: the engine may trade.
     pub fn advance(&mut self, rig: &Rig, is_ready: bool) -> Result<bool, String> {
         let (now, venue) = (rig.clock.now(), rig.venue.snapshot());
-        if now.since(self.since) > STEP_NS_MAX {
+        if now.since(self.since) > self.step_ns_max {
             let own = rig.try_http("/api/status").map(|(_, body)| body);
             return Err(format!("the session hangs in {:?}; the engine says {own:?}, the venue {venue:?}", self.step));
         }
         let next = match self.step {
-            Step::Entering => self.is_bought(&venue, now, is_ready).then(|| {
+            Step::Entering => self.is_quiet(&venue, now, is_ready).then(|| {
                 self.held = venue.coins("SOL").0;
                 rig.venue.set_mid(price("164.00"));
                 Step::FirstTarget
@@ -66,24 +66,24 @@ impl Session {
                 rig.venue.set_mid(price(self.last_mid));
                 Step::Leaving
             }),
-            Step::Leaving => (is_ready && is_flat(&venue) && knows_it(rig)).then_some(Step::Over),
-            Step::Over => None,
+            Step::Leaving | Step::Over => (is_ready && is_flat(&venue) && knows_it(rig)).then_some(Step::Over),
         };
         if let Some(next) = next {
             (self.step, self.since) = (next, now);
         }
-        Ok(self.step == Step::Over)
+        Ok(next == Some(Step::Over))
     }
 
-    fn is_bought(&mut self, venue: &Snapshot, now: Time, is_ready: bool) -> bool {
-        if venue.trades.len() != self.last_buy.0 || !is_ready {
-            self.last_buy = (venue.trades.len(), now);
+    /// Whether the entries are over: the coins are guarded, or sold again because they could not be.
+    fn is_quiet(&mut self, venue: &Snapshot, now: Time, is_ready: bool) -> bool {
+        if venue.trades.len() != self.last_trade.0 || !is_ready {
+            self.last_trade = (venue.trades.len(), now);
         }
-        let is_quiet = now.since(self.last_buy.1) > QUIET_NS;
-        is_quiet && venue.coins("SOL").0 > DUST_MAX && proof::is_protected(venue)
+        let is_quiet = now.since(self.last_trade.1) > QUIET_NS && !venue.trades.is_empty();
+        is_quiet && proof::is_protected(venue)
     }
     fn is_halved(&self, venue: &Snapshot) -> bool {
-        venue.coins("SOL").0 * 3 < self.held * 2 && proof::is_protected(venue)
+        venue.coins("SOL").0 * 3 <= self.held * 2 && proof::is_protected(venue)
     }
 }
 

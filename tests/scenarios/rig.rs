@@ -125,11 +125,19 @@ pub struct Rig {
 impl Rig {
     /// Venues and files, no child yet. `overrides` is TOML over [`CONFIG`]; `shape` may change the scenario.
     pub fn open(overrides: &str, shape: impl FnOnce(&mut Scenario)) -> Rig {
+        Rig::open_at(SocketAddr::from(([127, 0, 0, 1], 0)), None, overrides, shape)
+    }
+    /// The same with the venues at this address, over TLS if there is a certificate.
+    pub fn open_at(
+        listen: SocketAddr,
+        tls: Option<Arc<rustls::ServerConfig>>,
+        overrides: &str,
+        shape: impl FnOnce(&mut Scenario),
+    ) -> Rig {
         let mut scenario = Scenario::parse("rig", SCENARIO).expect("a good scenario");
         shape(&mut scenario);
-        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
         let clock = Clock::start();
-        let settings = ServerSettings { listen, scenario, tls: None, clock };
+        let settings = ServerSettings { listen, scenario, tls, clock };
         let venue = Server::start(settings).expect("a free port");
         let mut config: toml::Table = CONFIG.parse().expect("good TOML");
         merge(&mut config, endpoints(&venue).parse().expect("good TOML"));
@@ -191,6 +199,13 @@ impl Rig {
             self.outages.push((self.clock.now(), Time(i64::MAX)));
         }
     }
+    /// SIGTERM, and waits until the child's output ends, whichever way it ends.
+    pub fn terminate(&mut self) {
+        let engine = self.engine();
+        terminate(&engine.child);
+        let (_, closed) = engine.log.wait(PATIENCE, |_, closed| closed);
+        assert!(closed, "the child does not stop\n{}", self.story());
+    }
     /// Whether the child has ended by itself.
     pub fn has_ended(&mut self) -> bool {
         let engine = self.engine.as_mut().expect("the child was started");
@@ -224,6 +239,10 @@ impl Rig {
     /// How many lines this run has written so far.
     pub fn line_count(&self) -> usize {
         self.engine().log.state.lock().unwrap_or_else(PoisonError::into_inner).0.len()
+    }
+    /// Whether this run has written such a line.
+    pub fn has_line(&self, wanted: impl Fn(&Value) -> bool) -> bool {
+        self.engine().log.state.lock().unwrap_or_else(PoisonError::into_inner).0.iter().any(wanted)
     }
     /// Every line of this run so far.
     pub fn lines(&self) -> Vec<Value> {
@@ -307,9 +326,7 @@ impl Rig {
     /// SIGTERM, a clean end, the ledger.
     pub fn stop(&mut self) -> Books {
         let Engine { mut child, log, .. } = self.engine.take().expect("the child runs");
-        let pid = i32::try_from(child.id()).expect("a process id");
-        // SAFETY: a plain system call with a process id of our own child, which has not been waited for.
-        assert_eq!(unsafe { libc::kill(pid, libc::SIGTERM) }, 0, "the child lives");
+        terminate(&child);
         let (lines, closed) = log.wait(PATIENCE, |_, closed| closed);
         if !closed {
             drop(child.kill());
@@ -375,6 +392,12 @@ impl Log {
     }
 }
 
+fn terminate(child: &Child) {
+    let pid = i32::try_from(child.id()).expect("a process id");
+    // SAFETY: a plain system call with a process id of our own child, which has not been waited for.
+    assert_eq!(unsafe { libc::kill(pid, libc::SIGTERM) }, 0, "the child is there");
+}
+
 fn tail(lines: &[Value]) -> String {
     let from = lines.len().saturating_sub(60);
     lines[from..].iter().map(|line| format!("{line}\n")).collect()
@@ -402,7 +425,8 @@ fn write_secrets(path: &Path, venue: &Handle) {
     let webhook = venue.http_url("/slack/services/T0/B0/rig-webhook");
     let text = format!(
         "BINANCE_API_KEY={DEMO_HMAC_KEY}\nBINANCE_SECRET={DEMO_HMAC_SECRET}\n\
-         TELEGRAM_TOKEN=123456789:AArig-token-of-the-built-in-venues-only\nTELEGRAM_CHAT=4711\nSLACK_WEBHOOK={webhook}\n"
+         TELEGRAM_TOKEN=123456789:AArig-token-of-the-built-in-venues-only\nTELEGRAM_CHAT=4711\nSLACK_WEBHOOK={webhook}\n\
+         OPS_TOKEN=rig-token-of-the-ops-port\n"
     );
     let mut file = std::fs::File::options().create_new(true).write(true).mode(0o600).open(path).expect("a new file");
     file.write_all(text.as_bytes()).expect("a writable folder");
