@@ -1,7 +1,7 @@
 //! The front door: parse the verb, run it, exit code.
 
 use clap::{Parser, Subcommand};
-use sol_volume_bot::cli::{check, decode, demo, run, sim, status};
+use sol_volume_bot::cli::{check, decode, demo, explain, replay, run, sim, status};
 use std::process::ExitCode;
 
 /// Live execution engine: buys SOL when memecoin volume falls, guards it, takes profit twice, gets out at the stop.
@@ -30,6 +30,10 @@ enum Verb {
     Check(check::CheckArgs),
     /// Turn recorded raw frames into events
     Decode(decode::DecodeArgs),
+    /// Make the engine's runs again from the journal
+    Replay(replay::ReplayArgs),
+    /// Why a trade, why none, what became of an order
+    Explain(explain::ExplainArgs),
     /// What a running engine does
     Status(status::StatusArgs),
 }
@@ -42,6 +46,8 @@ fn main() -> ExitCode {
         Verb::Sim(args) => sim::run(&args),
         Verb::Check(args) => check::run(&args),
         Verb::Decode(args) => decode::run(&args),
+        Verb::Replay(args) => replay::run(&args),
+        Verb::Explain(args) => explain::run(&args),
         Verb::Status(args) => status::run(&args),
     }
 }

@@ -5,13 +5,16 @@
 pub mod check;
 pub mod decode;
 pub mod demo;
+pub mod explain;
 mod house;
 mod logger;
 mod paper;
+pub mod replay;
 pub mod run;
 pub mod sim;
 pub mod status;
 mod venue_facts;
+mod words;
 
 use std::fmt::Display;
 use std::io::Write;

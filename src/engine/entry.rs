@@ -13,7 +13,7 @@ use crate::types::ids::{ClientOrderId, Leg, SIGNAL_MAX, StreamId};
 use crate::types::order::{OrderKind, Purpose, Side};
 use crate::types::record::{Decision, ExitReason, OrderStatus, Record, Refused, RiskRule, Rule, Verdict};
 use crate::types::time::Time;
-use crate::types::units::{Notional, Price, Qty, mul_div_floor};
+use crate::types::units::{Notional, Price, Qty, mul_div_floor, notional_ceil, notional_floor};
 
 /// Largest number of tranches that order ids can name.
 const TRANCHES_MAX: i64 = 20;
@@ -183,7 +183,7 @@ impl Engine {
         let want = self.instrument.qty_floor(Qty(plan.goal().0.saturating_sub(bought).max(0)));
         let qty = want.min(room.qty);
         if qty < want && self.instrument.is_dust(self.params.stop_loss, qty) {
-            return Err(Refused { rule: room.rule, tranche, value: want.0, limit: room.qty.0 });
+            return Err(self.no_room(room, want, price, tranche));
         }
         let new = NewOrder {
             id,
@@ -195,6 +195,16 @@ impl Engine {
             purpose: Purpose::Entry,
         };
         rules.check(new, tranche, facts)
+    }
+    /// The order wanted and what its rule leaves, in the rule's own unit: a size, or money at this price.
+    fn no_room(&self, room: Room, want: Qty, price: Price, tranche: u8) -> Refused {
+        let rule = room.rule;
+        if rule == RiskRule::TooSmall {
+            return Refused { rule, tranche, value: want.0, limit: room.qty.0 };
+        }
+        let money = (notional_ceil(price, want), notional_floor(price, room.qty));
+        let (Some(value), Some(limit)) = money else { return arithmetic(tranche) };
+        Refused { rule, tranche, value: value.0, limit: limit.0 }
     }
     /// Records a refusal, once while tranche and rule stay the same.
     fn refuse(&mut self, refused: Refused, out: &mut CommandBuf) {

@@ -84,53 +84,66 @@ pub struct Rerun {
 
 impl Rerun {
     /// From what the journal says the run began with. Errors: [`Difference::Setup`].
-    pub fn new(setup: Setup) -> Result<Rerun, Difference> {
+    pub fn new(setup: Setup) -> Result<Rerun, Box<Difference>> {
         if setup.epoch == 0 || setup.instrument.tick.0 <= 0 || setup.instrument.lot.0 <= 0 || setup.candle_s == 0 {
-            return Err(Difference::Setup);
+            return Err(Box::new(Difference::Setup));
         }
         let (engine, out) = (Engine::new(setup), CommandBuf::new());
         Ok(Rerun { engine, out, event: None, met: 0, tally: Tally::default() })
     }
 
-    /// The next event. Errors: a hole, or a command of the event before that the journal has not.
-    pub fn event(&mut self, event: &Event) -> Result<(), Difference> {
+    /// The next event, where commands are compared. Errors: a hole, or a command of the event before that the journal
+    /// has not.
+    pub fn event(&mut self, event: &Event) -> Result<(), Box<Difference>> {
         self.end()?;
+        self.step(event)
+    }
+
+    /// The next event, where commands are not compared. Errors: a hole.
+    pub fn step(&mut self, event: &Event) -> Result<(), Box<Difference>> {
         let expected = self.tally.events + 1;
         if event.seq != expected || event.at < self.engine.now {
-            return Err(Difference::Hole { expected, event: *event });
+            return Err(Box::new(Difference::Hole { expected, event: *event }));
         }
         self.out.clear();
         self.engine.step(event, &mut self.out);
         (self.event, self.met) = (Some(*event), 0);
-        self.tally.events = expected;
-        self.tally.commands += self.out.len() as u64;
-        if expected == 1 {
-            self.tally.first = event.at;
-        }
-        self.tally.last = event.at;
+        self.count(event);
         Ok(())
     }
 
+    fn count(&mut self, event: &Event) {
+        let tally = &mut self.tally;
+        tally.events += 1;
+        tally.commands += self.out.len() as u64;
+        tally.orders += self.out.iter().filter(|command| command.is_new_order()).count() as u64;
+        if tally.events == 1 {
+            tally.first = event.at;
+        }
+        tally.last = event.at;
+    }
+
     /// The next command of the newest event. Errors: the engine gives another one, or none.
-    pub fn command(&mut self, journal: &Command) -> Result<(), Difference> {
-        let Some(event) = self.event else { return Err(Difference::Headless { journal: *journal }) };
+    pub fn command(&mut self, journal: &Command) -> Result<(), Box<Difference>> {
+        let Some(event) = self.event else { return Err(Box::new(Difference::Headless { journal: *journal })) };
         let place = self.met + 1;
         match self.out.iter().nth(self.met) {
-            None => return Err(Difference::Extra { event, place, journal: *journal }),
+            None => return Err(Box::new(Difference::Extra { event, place, journal: *journal })),
             Some(engine) if engine != journal => {
-                return Err(Difference::Other { event, place, journal: *journal, engine: *engine });
+                return Err(Box::new(Difference::Other { event, place, journal: *journal, engine: *engine }));
             }
             Some(_) => {}
         }
         self.met = place;
-        self.tally.orders += u64::from(journal.is_new_order());
         Ok(())
     }
 
     /// The newest event has all its commands. Not to be asked of a torn tail. Errors: one is missing.
-    pub fn end(&self) -> Result<(), Difference> {
+    pub fn end(&self) -> Result<(), Box<Difference>> {
         match (self.event, self.out.iter().nth(self.met)) {
-            (Some(event), Some(engine)) => Err(Difference::Missing { event, place: self.met + 1, engine: *engine }),
+            (Some(event), Some(engine)) => {
+                Err(Box::new(Difference::Missing { event, place: self.met + 1, engine: *engine }))
+            }
             _ => Ok(()),
         }
     }

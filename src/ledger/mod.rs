@@ -20,6 +20,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 pub use csv_files::{CSV_TABLES, CsvFiles};
 pub use error::LedgerError;
 pub use load::{Memory, OpenTrade};
+pub(crate) use names::Named;
 pub use rows::{Row, fee_text, rules_json};
 
 use crate::types::Time;
