@@ -167,17 +167,20 @@ fn side(side: Side) -> &'static str {
     }
 }
 
-/// A span of time, to three places of the unit that suits it.
+/// A span of time: three places of the unit that suits it, or two units from two minutes on.
 pub fn span(ns: i64) -> String {
-    let (unit, name) = match ns.unsigned_abs() {
-        0..1_000 => return format!("{ns} ns"),
-        1_000..1_000_000 => (1_000, "us"),
-        1_000_000..1_000_000_000 => (1_000_000, "ms"),
-        _ => (NANOS_PER_SEC, "s"),
-    };
-    let (whole, part) = (ns.unsigned_abs() / unit.unsigned_abs(), ns.unsigned_abs() % unit.unsigned_abs());
     let sign = if ns < 0 { "-" } else { "" };
-    let text = format!("{sign}{whole}.{:03}", part * 1_000 / unit.unsigned_abs());
+    let ns = ns.unsigned_abs();
+    let seconds = ns / NANOS_PER_SEC.unsigned_abs();
+    let (unit, name) = match seconds {
+        0 if ns < 1_000 => return format!("{sign}{ns} ns"),
+        0 if ns < 1_000_000 => (1_000, "us"),
+        0 => (1_000_000, "ms"),
+        1..120 => (NANOS_PER_SEC.unsigned_abs(), "s"),
+        120..7_200 => return format!("{sign}{} min {} s", seconds / 60, seconds % 60),
+        _ => return format!("{sign}{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
+    };
+    let text = format!("{sign}{}.{:03}", ns / unit, ns % unit * 1_000 / unit);
     format!("{} {name}", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
@@ -194,4 +197,27 @@ pub fn places(command: &Command, id: ClientOrderId) -> bool {
 /// A time as RFC 3339 with microseconds; a dash if it is not known.
 pub fn when(at: Time) -> String {
     if at == Time::NONE { "-".to_owned() } else { rfc3339_us(at) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_is_told_in_the_unit_that_suits_it() {
+        let spans = [
+            (0, "0 ns"),
+            (-999, "-999 ns"),
+            (1_500, "1.5 us"),
+            (932_246_111, "932.246 ms"),
+            (1_000_000_000, "1 s"),
+            (-119_999_999_999, "-119.999 s"),
+            (1_800_000_000_000, "30 min 0 s"),
+            (90_061_000_000_000, "25 h 1 min"),
+        ];
+        for (ns, text) in spans {
+            assert_eq!(span(ns), text);
+        }
+        assert_eq!(span(i64::MIN).split(' ').count(), 4);
+    }
 }

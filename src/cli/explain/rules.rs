@@ -122,7 +122,7 @@ fn look(rule: Rule, d: &Decision, why: Option<&Why>) -> RuleLook {
             let margin = is_mid_known.then(|| Margin::Price(less(d.support_high, d.mid)));
             (format!("mid {}", d.mid), format!("<= {}", d.support_high), margin)
         }
-        Rule::OncePerDay => (last_entry(why, pass), "a day and a signal without one".to_owned(), None),
+        Rule::OncePerDay => (last_entry(why, pass), "none this day, drop eased since".to_owned(), None),
         Rule::Flat => (held(why, pass), "no coins, no order".to_owned(), None),
     };
     RuleLook { rule, pass, value, needs, margin }
@@ -168,16 +168,21 @@ fn aged(what: &str, age: Option<(Option<i64>, i64)>, pass: bool) -> Look {
     }
 }
 
+/// The engine is looked at after the step, so an entry that this very step began is not the last one.
 fn last_entry(why: Option<&Why>, pass: bool) -> String {
-    match why.map(|why| why.acted) {
-        Some(Some(at)) => format!("last entry {}", when(at)),
-        Some(None) => "no entry yet".to_owned(),
+    match why {
+        Some(Why { acted: Some(acted), at, .. }) if pass && acted == at => "no entry but this one".to_owned(),
+        Some(Why { acted: Some(acted), .. }) => format!("last entry {}", when(*acted)),
+        Some(Why { acted: None, .. }) => "no entry yet".to_owned(),
         None => (if pass { "not yet" } else { "acted already" }).to_owned(),
     }
 }
 
 fn held(why: Option<&Why>, pass: bool) -> String {
     let Some(why) = why else { return (if pass { "flat" } else { "not flat" }).to_owned() };
+    if pass && why.orders_open > 0 {
+        return "flat until this step".to_owned();
+    }
     let mut text = format!("{} coins, {} orders open", why.position, why.orders_open);
     if why.tranche > 0 {
         text.push_str(&format!(", tranche {} of an entry", why.tranche));

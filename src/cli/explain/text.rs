@@ -7,9 +7,9 @@ use super::order::OrderStory;
 use super::rules::{self, RuleLook, refusal};
 use crate::cli::words::{self, span, when};
 use crate::engine::why::Why;
-use crate::types::Time;
 use crate::types::command::Command;
 use crate::types::record::{Verdict, WireNote};
+use crate::types::{Leg, Time};
 
 /// Names of the stages of [`WireNote::Sent`].
 pub const STAGES: [&str; 5] = ["decode", "ring", "step", "encode", "write"];
@@ -113,7 +113,7 @@ fn tell_risk(out: &mut Page, moment: &Moment) {
     if let Some(why) = &moment.why {
         match why.refused {
             Some(refused) => out.push(format!("  risk would refuse an entry: {}", refusal(&refused))),
-            None => out.push("  risk would let an entry pass".to_owned()),
+            None => out.push("  risk alone would let an entry pass".to_owned()),
         }
     }
     let paused: Vec<&str> = moment.pauses.iter().map(|reason| reason.name()).collect();
@@ -128,7 +128,7 @@ fn tell_risk(out: &mut Page, moment: &Moment) {
 
 fn tell_streams(out: &mut Page, why: &Why) {
     for look in &why.streams {
-        let age = look.age_ns.map_or("never spoke".to_owned(), |age| format!("{} ago", span(age)));
+        let age = look.age_ns.map_or(String::new(), |age| format!("spoke {} ago", span(age)));
         let max = look.age_ns_max.map_or(String::new(), |max| format!(" (at most {})", span(max)));
         out.push(format!("  stream {:14} {:5} {age}{max}", look.stream.name(), look.state.name()));
     }
@@ -152,11 +152,22 @@ fn tell_order(out: &mut Page, story: &OrderStory) {
         ));
     }
     out.push(String::new());
-    out.push("  the engine then".to_owned());
-    tell_rules(out, moment);
+    tell_reason(out, moment, story.id.leg);
     tell_step(out, &story.commands);
     tell_wire(out, story);
     tell_fate(out, story);
+}
+
+/// An entry is the rules' doing; any other order follows from the event, and the rules are a remark.
+fn tell_reason(out: &mut Page, moment: &Moment, leg: Leg) {
+    if matches!(leg, Leg::Entry(_)) {
+        out.push("  the rules then".to_owned());
+        return tell_rules(out, moment);
+    }
+    let Some(decision) = moment.decision() else { return };
+    let failing = rules::failing(&decision);
+    let but = if failing.is_empty() { String::new() } else { format!(", not holding: {failing}") };
+    out.push(format!("  the newest decision then: {}{but}", verdict(decision.verdict)));
 }
 
 fn tell_step(out: &mut Page, commands: &[Command]) {
