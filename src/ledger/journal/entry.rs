@@ -3,6 +3,7 @@
 //! Thread: any.  Invariants: a kind is never given away twice; 0 is nobody's and 255 is the seal's.
 
 use super::code::{Bytes, Code};
+use super::frame::Look;
 use super::{Entry, frame};
 use crate::types::record::{Lost, WireNote};
 use crate::types::setup::Setup;
@@ -52,6 +53,13 @@ pub fn take(kind: u8, payload: &[u8]) -> Option<Entry> {
 }
 
 impl Entry {
+    /// The entry that stands at the front of `bytes`, and the length of its record; `None` where none stands whole.
+    pub fn at_front_of(bytes: &[u8]) -> Option<(Entry, usize)> {
+        match frame::look(bytes) {
+            Look::Record { kind, payload, len } => take(kind, payload).map(|entry| (entry, len)),
+            Look::Short | Look::Bad(_) => None,
+        }
+    }
     /// Appends the bytes that stand for it in a journal, frame included: two entries are the same if these are.
     pub fn append_to(&self, out: &mut Vec<u8>) {
         match self {

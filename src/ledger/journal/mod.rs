@@ -48,6 +48,7 @@ pub use error::JournalError;
 pub use folder::{Run, runs};
 pub use mend::Finding;
 pub use reader::{Place, Reader, Torn};
+pub use schema::number as schema_number;
 pub use writer::{Writer, WriterSettings};
 
 use crate::types::record::{Lost, WireNote};
