@@ -1,4 +1,4 @@
-//! The real binary under real faults: killed at any instant and started again; behind a bad wire. What must hold afterwards is judged by
+//! The real binary under real faults: killed at any instant and started again; behind a bad wire; under load. What must hold afterwards is judged by
 //! the venue's own record of every order and fill, never by the engine's word.
 
 #[allow(dead_code)] // `tests/scenarios` uses the rest of it
@@ -17,5 +17,6 @@ mod proof;
 #[path = "../scenarios/rig.rs"]
 mod rig;
 mod session;
+mod soak;
 mod trial;
 mod wires;

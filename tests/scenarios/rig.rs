@@ -236,6 +236,10 @@ impl Rig {
             None => panic!("no line {event} came\n{}", self.story()),
         }
     }
+    /// The child's process.
+    pub fn pid(&self) -> u32 {
+        self.engine().child.id()
+    }
     /// How many lines this run has written so far.
     pub fn line_count(&self) -> usize {
         self.engine().log.state.lock().unwrap_or_else(PoisonError::into_inner).0.len()
