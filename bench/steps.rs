@@ -240,7 +240,7 @@ fn encoders(clock: Clock) -> Value {
     let mut encoder = Encoder::new(instrument(), "k".repeat(64), signer(), (1_000, 5_000));
     let id = ClientOrderId { epoch: 12, signal: 3, leg: Leg::List(1), attempt: 7 };
     let mut buf = Vec::with_capacity(2_048);
-    let mut head = Head { request_id: 1, timestamp: Millis(1_795_348_800_123), logged_on: true };
+    let mut head = Head { request_id: 1, timestamp: Millis(1_795_348_800_123), logged_on: true, slack_ms: 0 };
     let logged_on = ns_per_call(clock, CALLS, || encoder.cancel_list(head, Target::Name(id), black_box(&mut buf)));
     head.logged_on = false;
     let signed = ns_per_call(clock, CALLS, || encoder.cancel_list(head, Target::Name(id), black_box(&mut buf)));

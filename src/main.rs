@@ -1,7 +1,7 @@
 //! The front door: parse the verb, run it, exit code.
 
 use clap::{Parser, Subcommand};
-use sol_volume_bot::cli::{check, decode, demo, explain, replay, run, sim, status};
+use sol_volume_bot::cli::{check, control, decode, demo, explain, replay, run, sim, status};
 use std::process::ExitCode;
 
 /// Live execution engine: buys SOL when memecoin volume falls, guards it, takes profit twice, gets out at the stop.
@@ -36,6 +36,14 @@ enum Verb {
     Explain(explain::ExplainArgs),
     /// What a running engine does
     Status(status::StatusArgs),
+    /// Tell a running engine to enter no more until `resume`
+    Pause(control::ControlArgs),
+    /// Tell a running engine to enter again
+    Resume(control::ControlArgs),
+    /// Tell a running engine to pause and sell its position
+    Flatten(control::ControlArgs),
+    /// Cancel everything at once, sell the position, never enter again in this run (SIGUSR1 does the same)
+    Kill(control::ControlArgs),
 }
 
 fn main() -> ExitCode {
@@ -49,5 +57,9 @@ fn main() -> ExitCode {
         Verb::Replay(args) => replay::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Status(args) => status::run(&args),
+        Verb::Pause(args) => control::run("pause", &args),
+        Verb::Resume(args) => control::run("resume", &args),
+        Verb::Flatten(args) => control::run("flatten", &args),
+        Verb::Kill(args) => control::run("kill", &args),
     }
 }

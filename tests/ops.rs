@@ -17,11 +17,13 @@ use sol_volume_bot::ledger::journal::{JOURNAL_DIR, Writer, WriterSettings};
 use sol_volume_bot::ledger::{CsvFiles, DB_FILE, Ledger, Market};
 use sol_volume_bot::ring::{self, EventItem, HotNote, OnFull, RingSpec};
 use sol_volume_bot::sys::clock::Clock;
+use sol_volume_bot::sys::kill::KillSwitch;
 use sol_volume_bot::telemetry::alerts::{AlertKinds, AlertText, Urgency};
 use sol_volume_bot::telemetry::{Board, Latencies, Line, Lines, Metrics, Status};
 use sol_volume_bot::threads::cold::{Cold, ColdNames, ColdRings, ColdSinks, Story};
 use sol_volume_bot::threads::helpers::alerts::{AlertSettings, Alerts, Pace, Slack, Telegram};
 use sol_volume_bot::threads::helpers::http::{Ops, OpsSettings};
+use sol_volume_bot::threads::helpers::operator::Operator;
 use sol_volume_bot::threads::runner::Agent;
 use sol_volume_bot::types::command::Alert;
 use sol_volume_bot::types::event::{Control, Slot, SourceState, StreamState, VolumeDefinition, VolumeSample};
@@ -441,7 +443,8 @@ fn port(token: Option<&str>) -> (Ops, Receiver<Control>, Receiver<Line>) {
     let board = Arc::new(Board::new(Status::new(clock.now(), "paper", "SOLUSDT".to_owned(), 7)));
     let ((control, words), (lines, said)) = (bounded(1), unbounded());
     let settings = OpsSettings { listen: SocketAddr::from(([127, 0, 0, 1], 0)), token: token.map(SecretString::from) };
-    (Ops::start(settings, clock, (metrics, board), control, lines).expect("opens"), words, said)
+    let operator = Operator::new(control, Arc::new(KillSwitch::new(clock)), Arc::clone(&board), clock);
+    (Ops::start(settings, clock, (metrics, board), operator, lines).expect("opens"), words, said)
 }
 
 #[test]
@@ -523,14 +526,16 @@ fn only_a_post_with_the_token_changes_anything() {
         assert_eq!(line.event, "UNAUTHORIZED");
         assert!(!format!("{line:?}").contains("horse"), "no token, right or wrong, in a line");
     }
-    for (path, control) in
-        [("pause", Control::Pause), ("resume", Control::Resume), ("flatten", Control::Flatten), ("kill", Control::Kill)]
-    {
+    for (path, control) in [("pause", Control::Pause), ("resume", Control::Resume), ("flatten", Control::Flatten)] {
         assert_eq!(http(ops.addr(), &format!("POST /api/{path}"), &bearer(token)).0, 202);
         assert_eq!(words.recv_timeout(PATIENCE), Ok(control));
     }
     assert_eq!(http(ops.addr(), "POST /api/pause", &bearer(token)).0, 202);
     assert_eq!(http(ops.addr(), "POST /api/pause", &bearer(token)).0, 503, "the channel is full: said, not dropped");
+    let (status, body) = http(ops.addr(), "POST /api/kill", &bearer(token));
+    assert_eq!(status, 202, "a kill needs no room there: {body}");
+    let answer: Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!(answer["cancels"], "pending", "no gateway runs here, and the answer does not claim more: {body}");
     ops.stop();
     let (ops, words, _said) = port(None);
     let (status, body) = http(ops.addr(), "POST /api/kill", &bearer(token));
@@ -546,7 +551,8 @@ fn an_occupied_port_is_a_clear_error() {
     let clock = Clock::start();
     let metrics = Arc::new(Metrics::new("1.0.0", "paper").expect("registers"));
     let board = Arc::new(Board::new(Status::new(clock.now(), "paper", "SOLUSDT".to_owned(), 7)));
-    let error = Ops::start(OpsSettings { listen, token: None }, clock, (metrics, board), bounded(1).0, bounded(1).0)
+    let operator = Operator::new(bounded(1).0, Arc::new(KillSwitch::new(clock)), Arc::clone(&board), clock);
+    let error = Ops::start(OpsSettings { listen, token: None }, clock, (metrics, board), operator, bounded(1).0)
         .expect_err("refused");
     let text = error.to_string();
     assert!(text.contains(&format!("ops.listen = \"{listen}\"")) && text.contains("choose another port"), "{text}");

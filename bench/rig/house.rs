@@ -13,12 +13,13 @@ use base64::engine::general_purpose::STANDARD;
 use ring::rand::SystemRandom;
 use ring::signature::Ed25519KeyPair;
 use sol_volume_bot::engine::{Engine, OpenPosition, PauseSet, Setup};
-use sol_volume_bot::ring::{EventItem, Gauge, Sender};
+use sol_volume_bot::ring::{EventItem, Gauge, LatestMid, Sender};
 use sol_volume_bot::sys::clock::Clock;
+use sol_volume_bot::sys::kill::KillSwitch;
 use sol_volume_bot::sys::net::{
     ConnectBudget, Endpoint, HttpClient, Link, LinkConfig, Net, Resolver, TlsContext, link::TOKENS_PER_LINK,
 };
-use sol_volume_bot::threads::gateway::Gateway;
+use sol_volume_bot::threads::gateway::{Gateway, GatewayWatch};
 use sol_volume_bot::threads::hot::{Hot, HotView};
 use sol_volume_bot::threads::ingest::{Ingest, IngestLinks};
 use sol_volume_bot::threads::runner::{Agent, Runner, Work};
@@ -27,11 +28,12 @@ use sol_volume_bot::types::event::{Candle, ClockOffset, SourceState, StreamState
 use sol_volume_bot::types::instrument::{Instrument, Symbol};
 use sol_volume_bot::types::setup::RESTING_MAX;
 use sol_volume_bot::types::time::NANOS_PER_SEC;
+use sol_volume_bot::types::units::RATIO_SCALE;
 use sol_volume_bot::types::{Bps, Event, EventKind, Notional, Params, Price, Qty, Ratio, StreamId, Time, TimeInForce};
 use sol_volume_bot::venue::binance_spot::candles::Interval;
 use sol_volume_bot::venue::binance_spot::market::{MarketSettings, StaleAfter};
 use sol_volume_bot::venue::binance_spot::sign::Signer;
-use sol_volume_bot::venue::binance_spot::trade::{TradeSession, TradeSettings};
+use sol_volume_bot::venue::binance_spot::trade::{Bounds, TradeSession, TradeSettings};
 
 use super::venue::Trigger;
 
@@ -244,7 +246,8 @@ pub fn build(doors: Doors<'_>, trigger: Trigger, core: usize, spin_ns: Option<i6
     let rest = Endpoint::parse(&format!("http://{}", doors.addrs[0])).expect("an endpoint"); // nothing is asked of it
     let links = IngestLinks { market, slots, rest: HttpClient::new(rest, net.clone(), 1 << 20) };
     let market = wiring.market.gauge();
-    let ingest = Ingest::new(links, market_settings(), clock, wiring.market, wiring.journal_ingest);
+    let mid = Arc::new(LatestMid::new());
+    let ingest = Ingest::new(links, market_settings(), clock, (wiring.market, wiring.journal_ingest), Arc::clone(&mid));
     let view = Arc::new(HotView::default());
     let hot = Hot::new(Engine::new(setup(trigger, 1, clock.now())), clock, wiring.hot, Arc::clone(&view));
     let engines = Arc::new(AtomicU32::new(0));
@@ -259,7 +262,10 @@ pub fn build(doors: Doors<'_>, trigger: Trigger, core: usize, spin_ns: Option<i6
         epoch: 1,
         has_traded: Arc::clone(&has_traded),
     };
-    let gateway = Gateway::new(orders, session(), clock, (wiring.command, wiring.report, wiring.journal_gateway));
+    let kill = Arc::new(KillSwitch::new(clock));
+    let watch = GatewayWatch { kill, mid };
+    let rings = (wiring.command, wiring.report, wiring.journal_gateway);
+    let gateway = Gateway::new(orders, session(), clock, rings, watch);
     let runner = runners.trading.remove(0);
     House { ingest, hot: trader, gateway, cold: wiring.cold, engines, has_traded, market, clock, runner }
 }
@@ -287,9 +293,20 @@ fn session() -> TradeSession {
         recv_window_orders_ms: 1_000,
         recv_window_queries_ms: 5_000,
         request_timeout_ns: 10 * NANOS_PER_SEC,
-        order_notional_max: Notional::ZERO,
+        bounds: bounds(),
         limits: Vec::new(),
     })
+}
+
+/// The last gate with its rules in force, wide enough for what the script asks, and faster than any market.
+fn bounds() -> Bounds {
+    Bounds {
+        order_notional_max: Notional(i64::MAX),
+        order_qty_max: Qty(i64::MAX),
+        collar: Ratio(RATIO_SCALE / 2),
+        mid_age_ns_max: LONG_NS,
+        orders_per_s_max: 0,
+    }
 }
 
 /// The hot agent; after each entry that came to nothing it goes on with a new engine, because an engine enters once a

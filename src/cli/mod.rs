@@ -3,6 +3,7 @@
 //! Thread: main.  Invariants: exit codes as in the contract; an error says what, where and how to mend it, on stderr.
 
 pub mod check;
+pub mod control;
 pub mod decode;
 pub mod demo;
 pub mod explain;

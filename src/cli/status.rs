@@ -58,7 +58,7 @@ fn configured(args: &StatusArgs) -> Result<String, Failure> {
 }
 
 /// One `name: value` a line, nested names joined by dots.
-fn plain(body: &str) -> String {
+pub(super) fn plain(body: &str) -> String {
     let mut lines = Vec::new();
     match serde_json::from_str(body) {
         Ok(value) => flatten("", &value, &mut lines),

@@ -10,14 +10,15 @@ use super::error::Fault;
 use super::reader::{Reader, bounds};
 use super::strategy;
 use super::values::{
-    AlertKinds, Alerts, CandleInterval, Config, Exchange, Feeds, Guard, KeyType, Layout, Mode, OnDead, Ops, StaleAfter,
-    Storage, Symbols, Threads,
+    AlertKinds, Alerts, CandleInterval, Config, Exchange, Feeds, Guard, KeyType, Layout, Mode, OnDead, Ops,
+    OrderLimits, StaleAfter, Storage, Symbols, Threads,
 };
-use crate::types::Ratio;
 use crate::types::event::VolumeDefinition;
 use crate::types::ids::StreamId;
 use crate::types::instrument::Symbol;
 use crate::types::time::{NANOS_PER_DAY, NANOS_PER_MILLI, NANOS_PER_SEC};
+use crate::types::units::{PRICE_SCALE, RATIO_SCALE};
+use crate::types::{Notional, Ratio};
 
 /// Candle lengths the venue offers and the RSI takes.
 const CANDLES: [CandleInterval; 7] = [
@@ -51,6 +52,7 @@ pub(super) fn config(reader: &mut Reader) -> Config {
         feeds,
         rsi_period: u32::try_from(rsi_period).unwrap_or(14),
         candle,
+        order_limits: order_limits(reader),
         threads: threads(reader),
         storage: storage(reader),
         ops: ops(reader),
@@ -67,6 +69,32 @@ impl Feeds {
             VolumeDefinition::UtcDay | VolumeDefinition::Rolling24 => StreamId::DefiLlama,
             VolumeDefinition::Sampled24 => StreamId::PumpFun,
         }
+    }
+}
+
+/// A bound that follows from the account unless it is given.
+#[derive(Clone, Copy)]
+struct FromAccount;
+impl std::fmt::Debug for FromAccount {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("twice what max_exposure_pct allows at start")
+    }
+}
+
+fn order_limits(reader: &mut Reader) -> OrderLimits {
+    let key = "risk.max_order_quote";
+    let quote = bounds(PRICE_SCALE..=1_000_000_000 * PRICE_SCALE, "from 1 to 1000000000, at most 8 decimals");
+    let order_quote_max = if reader.says(key) {
+        Some(Notional(reader.decimal(key, PRICE_SCALE, 8, &quote)))
+    } else {
+        reader.read(key, FromAccount, |_| Ok(FromAccount));
+        None
+    };
+    let collar = bounds(RATIO_SCALE / 1_000..=RATIO_SCALE / 2, "from 0.001 to 0.5 (0.05 = 5 %)");
+    OrderLimits {
+        order_quote_max,
+        price_collar: Ratio(reader.decimal("risk.price_collar_pct", RATIO_SCALE / 20, 8, &collar)),
+        orders_per_s_max: small(reader.count("risk.orders_per_second_max", 24, &bounds(4..=64, "from 4 to 64"))),
     }
 }
 

@@ -9,11 +9,10 @@ use std::path::PathBuf;
 
 use super::endpoints::Endpoints;
 pub use crate::telemetry::alerts::AlertKinds;
-use crate::types::Params;
-use crate::types::Ratio;
 use crate::types::event::VolumeDefinition;
 use crate::types::ids::StreamId;
 use crate::types::instrument::Symbol;
+use crate::types::{Notional, Params, Ratio};
 
 /// Everything a run needs to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +33,8 @@ pub struct Config {
     pub rsi_period: u32,
     /// Length of a candle.
     pub candle: CandleInterval,
+    /// What the last gate before the wire lets through.
+    pub order_limits: OrderLimits,
     /// Cores and idling.
     pub threads: Threads,
     /// Files.
@@ -65,6 +66,17 @@ impl Mode {
             Mode::Live => "live",
         }
     }
+}
+
+/// The last gate's part of `[risk]`: read at start, whatever the engine's own rules become by a reload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OrderLimits {
+    /// Largest value of one buy; `None` = twice what `max_exposure_pct` allows at start.
+    pub order_quote_max: Option<Notional>,
+    /// How far a limit price may be from the market, to our disadvantage.
+    pub price_collar: Ratio,
+    /// Orders in any second.
+    pub orders_per_s_max: u32,
 }
 
 /// `[symbols]`.

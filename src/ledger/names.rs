@@ -42,6 +42,7 @@ names! {
         None = "NONE", TimeInForce = "TIME_IN_FORCE", OcoTrigger = "OCO_TRIGGER", Unprotected = "UNPROTECTED",
         PriceMoved = "PRICE_MOVED", WouldTake = "WOULD_TAKE", Balance = "BALANCE", Filter = "FILTER",
         RateLimit = "RATE_LIMIT", Clock = "CLOCK", Duplicate = "DUPLICATE", Halt = "HALT", Other = "OTHER",
+        Stopping = "STOPPING", TooLarge = "TOO_LARGE", Collar = "COLLAR", Unreadable = "UNREADABLE",
     }
     Verdict { Enter = "ENTER", Exit = "EXIT", NoOp = "NO_OP", }
     SourceState { Ok = "OK", Stale = "STALE", Suspect = "SUSPECT", Filled = "FILLED", Missing = "MISSING", Down = "DOWN", }

@@ -6,9 +6,11 @@
 
 mod bell;
 mod items;
+mod latest;
 
 pub use bell::Doorbell;
 pub use items::{CommandItem, EventItem, HotNote, Stamps};
+pub use latest::LatestMid;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

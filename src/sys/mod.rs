@@ -6,6 +6,8 @@ pub mod clock;
 pub mod cores;
 pub mod files;
 pub mod heartbeat;
+pub mod kill;
+pub mod local;
 pub mod net;
 pub mod poller;
 pub mod process;

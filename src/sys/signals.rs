@@ -1,12 +1,14 @@
-//! Signals of the operating system as two words to look at.
+//! Signals of the operating system as words to look at, and the one that pulls the kill switch by itself.
 //!
-//! Thread: any; the handlers only store to atomics.  Invariants: a signal decides nothing here; whoever owns the loop
-//! reads the words and acts.
+//! Thread: any; the handlers only store to atomics, and the kill switch's wakes its threads.  Invariants: a signal
+//! decides nothing here; whoever owns the loop reads the words and acts.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use signal_hook::consts::signal::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::signal::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+
+use super::kill::KillSwitch;
 
 /// What the operator asked for so far. Clones see the same words.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +30,13 @@ impl Signals {
         }
         signal_hook::flag::register(SIGHUP, Arc::clone(&signals.hangup))?;
         Ok(signals)
+    }
+
+    /// SIGUSR1 pulls `switch` from now on; no thread has to look at anything.
+    pub fn arm_kill(switch: Arc<KillSwitch>) -> std::io::Result<()> {
+        let pull = move || _ = switch.pull();
+        // SAFETY: `KillSwitch::pull` is async-signal-safe: atomic stores, `clock_gettime`, and `write` to an eventfd.
+        unsafe { signal_hook::low_level::register(SIGUSR1, pull) }.map(drop)
     }
 
     /// True once a stop was asked for.
@@ -58,5 +67,13 @@ mod tests {
         assert_eq!(signals.reloads(), 1, "looking again counts nothing");
         signal_hook::low_level::raise(SIGTERM).expect("raise");
         assert!(signals.clone().stop_asked());
+    }
+
+    #[test]
+    fn sigusr1_pulls_the_kill_switch_and_does_not_stop_the_process() {
+        let switch = Arc::new(KillSwitch::new(crate::sys::clock::Clock::start()));
+        Signals::arm_kill(Arc::clone(&switch)).expect("a handler");
+        signal_hook::low_level::raise(SIGUSR1).expect("raise");
+        assert_eq!(switch.pulls(), 1);
     }
 }

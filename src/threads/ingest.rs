@@ -3,19 +3,20 @@
 //! Runs on: the `ingest` core, or fused with `hot` and `gateway`.  Owns: the market and slot links, the REST client
 //! for snapshots and missing candles, and the pure sessions behind them.
 //! Clock: once per read, by the links; once more after each decode.
-//! Writes: rings `market`, `journal_ingest`.  Never: blocks, decides, sends an order.
+//! Writes: rings `market`, `journal_ingest`; the newest mid, for the gateway.  Never: blocks, decides, sends an order.
 
 use super::runner::{Agent, Work};
-use crate::ring::{EventItem, Sender};
+use crate::ring::{EventItem, LatestMid, Sender};
 use crate::sys::clock::Clock;
 use crate::sys::net::{ConnId, DownReason, FrameVerdict, HttpClient, Link, LinkHandler, Method, Outbox, Request};
 use crate::types::event::{Event, EventKind, StreamState};
 use crate::types::record::WireNote;
 use crate::types::time::{NANOS_PER_MILLI, NANOS_PER_SEC};
-use crate::types::{StreamId, Time};
+use crate::types::{Price, StreamId, Time};
 use crate::venue::DecodeError;
 use crate::venue::binance_spot::market::{self, MarketSession, MarketSettings};
 use crate::venue::solana::{self, SlotSession};
+use std::sync::Arc;
 
 /// How often silence is looked for and REST requests are considered.
 const CHORES_NS: i64 = 100 * NANOS_PER_MILLI;
@@ -50,6 +51,7 @@ struct Out {
     clock: Clock,
     market: Sender<EventItem>,
     journal: Sender<WireNote>,
+    mid: Arc<LatestMid>,
     /// An event found no room: what the engine believes has a hole.
     overflowed: bool,
 }
@@ -85,10 +87,10 @@ impl Ingest {
         links: IngestLinks,
         settings: MarketSettings,
         clock: Clock,
-        market: Sender<EventItem>,
-        journal: Sender<WireNote>,
+        (market, journal): (Sender<EventItem>, Sender<WireNote>),
+        mid: Arc<LatestMid>,
     ) -> Ingest {
-        let out = Out { clock, market, journal, overflowed: false };
+        let out = Out { clock, market, journal, mid, overflowed: false };
         let tape = Tape { session: MarketSession::new(settings), settings, out, opened: 0 };
         let chain = Chain { session: SlotSession::new(), heard: Vec::with_capacity(64), opened: 0 };
         let IngestLinks { market, slots, rest } = links;
@@ -155,6 +157,9 @@ impl Ingest {
 
 impl Out {
     fn tell(&mut self, event: Event) {
+        if let EventKind::Bbo(bbo) = event.kind {
+            self.mid.set(Price::mid(bbo.bid, bbo.ask), event.recv);
+        }
         let item = EventItem { event, decoded: self.clock.now() };
         self.overflowed |= self.market.push(item).is_err();
     }

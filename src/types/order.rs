@@ -146,6 +146,14 @@ pub enum Reason {
     Halt,
     /// Anything else; `code` tells.
     Other,
+    /// Our last gate: the engine is stopping, nothing may be bought any more.
+    Stopping,
+    /// Our last gate: larger than one order may be.
+    TooLarge,
+    /// Our last gate: too far from the market, or no market to measure it by.
+    Collar,
+    /// Our last gate could not read the order's own text: our fault, and nothing it could not read goes out.
+    Unreadable,
 }
 
 /// One fact about one of our orders, in the venue's words.

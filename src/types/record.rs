@@ -494,6 +494,44 @@ impl PauseReason {
     }
 }
 
+/// How far the gateway has come with a kill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KillStep {
+    /// Not looked at yet.
+    Pending,
+    /// The cancel of everything is written to the venue's socket.
+    Written,
+    /// No order connection: the cancel is the first request once one opens.
+    AwaitsConnection,
+    /// The venue has banned our address: a byte more would lengthen the ban, so the cancel goes out at its end.
+    AwaitsBanEnd,
+}
+
+impl KillStep {
+    /// Name in logs and answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            KillStep::Pending => "pending",
+            KillStep::Written => "written",
+            KillStep::AwaitsConnection => "awaits_connection",
+            KillStep::AwaitsBanEnd => "awaits_ban_end",
+        }
+    }
+}
+
+/// What the venue's word to wait stops, the milder first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Hold {
+    /// Nothing.
+    None,
+    /// New orders: their count is used up.
+    Orders,
+    /// All but cancels (429).
+    AllButCancels,
+    /// Every byte (418): whoever speaks during a ban lengthens it.
+    Everything,
+}
+
 /// What a connection went through; from `ingest` and `gateway` to the cold side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WireNote {
@@ -541,6 +579,35 @@ pub enum WireNote {
         took_ns: i64,
         /// Venue's error code, 0 = accepted.
         code: i32,
+    },
+    /// The gateway did not let a command out; the engine was told by a report.
+    Refused {
+        /// Which order (the list's name for an OCO, the target's for a cancel).
+        id: ClientOrderId,
+        /// What was asked.
+        verb: Verb,
+        /// Why not.
+        reason: Reason,
+        /// When.
+        at: Time,
+    },
+    /// The venue told us to wait.
+    Held {
+        /// What it stops.
+        hold: Hold,
+        /// Until when, on our clock.
+        until: Time,
+        /// When it said so.
+        at: Time,
+    },
+    /// The kill switch was pulled, and this is what the gateway did about it.
+    Killed {
+        /// How far it came.
+        step: KillStep,
+        /// When it was pulled.
+        pulled: Time,
+        /// When the gateway had done that.
+        at: Time,
     },
 }
 

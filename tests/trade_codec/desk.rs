@@ -8,7 +8,7 @@ use sol_volume_bot::types::record::WireNote;
 use sol_volume_bot::types::*;
 use sol_volume_bot::venue::binance_spot::sign::Signer;
 use sol_volume_bot::venue::binance_spot::trade::{
-    FrameKind, LimitKind, RateLimit, Refusal, TradeSession, TradeSettings,
+    Bounds, FrameKind, LimitKind, RateLimit, Refusal, TradeSession, TradeSettings,
 };
 
 pub const SECRET: &str = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j";
@@ -122,7 +122,7 @@ impl Desk {
             recv_window_orders_ms: 1_000,
             recv_window_queries_ms: 5_000,
             request_timeout_ns: 3_000 * MS,
-            order_notional_max: Notional(1_000_000_000_000),
+            bounds: Bounds { order_notional_max: Notional(1_000_000_000_000), ..Bounds::default() },
             limits: vec![RateLimit { kind: LimitKind::Orders, interval_ns: 10_000 * MS, limit: 50 }],
         });
         Desk { session, now: START, sent: Vec::new(), events: Vec::new(), notes: Vec::new() }

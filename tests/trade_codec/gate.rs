@@ -39,7 +39,8 @@ fn the_last_gate_refuses_what_should_never_have_come_and_tells_the_engine() {
         assert_eq!(desk.try_send(command).err(), Some(refusal), "{command:?}");
         let reports = desk.reports();
         assert!(!reports.is_empty() && reports.iter().all(|report| report.kind == ExecKind::Rejected));
-        assert!(reports.iter().all(|report| report.reason == Reason::Filter));
+        let reason = if refusal == Refusal::TooLarge { Reason::TooLarge } else { Reason::Filter };
+        assert!(reports.iter().all(|report| report.reason == reason));
     }
 }
 

@@ -17,19 +17,23 @@ use crate::engine::Engine;
 use crate::ledger::journal::{Finding, JOURNAL_DIR, Writer, WriterSettings};
 use crate::ledger::{CsvFiles, Ledger, Market};
 use crate::recovery::Past;
-use crate::ring::{EventItem, Sender};
+use crate::ring::{EventItem, LatestMid, Sender};
 use crate::sys::clock::Clock;
 use crate::sys::cores;
 use crate::sys::files::{self, DirLock};
 use crate::sys::heartbeat::{Figures, Heartbeat};
+use crate::sys::kill::KillSwitch;
 use crate::sys::net::link::TOKENS_PER_LINK;
 use crate::sys::net::{Link, Net};
+use crate::sys::signals::Signals;
 use crate::telemetry::{Board, Latencies, Line, Lines, Metrics, Status, reconcile_line};
 use crate::threads::cold::{Cold, ColdNames, ColdRings, ColdSinks, Story};
-use crate::threads::gateway::Gateway;
+use crate::threads::gateway::{Gateway, GatewayWatch};
 use crate::threads::helpers::alerts::Alerts;
 use crate::threads::helpers::http::{Ops, OpsSettings};
+use crate::threads::helpers::operator::Operator;
 use crate::threads::helpers::pollers::{PollerSettings, Pollers};
+use crate::threads::helpers::socket::ControlSocket;
 use crate::threads::hot::{Hot, HotView};
 use crate::threads::ingest::{Ingest, IngestLinks};
 use crate::threads::runner::{Agent, Runner};
@@ -42,6 +46,7 @@ use crossbeam_channel::{Receiver as ChannelReceiver, Sender as ChannelSender, bo
 use std::io;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 
 /// Name of the venue in ledger and metrics.
 pub(super) const VENUE: &str = "binance_spot";
@@ -111,6 +116,7 @@ struct Common {
     board: Arc<Board>,
     words: ChannelSender<Control>,
     operator: ChannelReceiver<Control>,
+    kill: Arc<KillSwitch>,
     lines: ChannelSender<Line>,
     lines_rx: ChannelReceiver<Line>,
 }
@@ -123,7 +129,14 @@ impl Common {
         let (words, operator) = bounded::<Control>(WORDS_MAX);
         let (lines, lines_rx) = bounded::<Line>(LINES_MAX);
         let (metrics, board) = (Arc::new(metrics), Arc::new(Board::new(status)));
-        Ok(Common { metrics, board, words, operator, lines, lines_rx })
+        let kill = Arc::new(KillSwitch::new(clock));
+        Signals::arm_kill(Arc::clone(&kill)).map_err(|why| failed(&why))?;
+        Ok(Common { metrics, board, words, operator, kill, lines, lines_rx })
+    }
+
+    /// The operator's way in, for every door.
+    fn way_in(&self, clock: Clock) -> Operator {
+        Operator::new(self.words.clone(), Arc::clone(&self.kill), Arc::clone(&self.board), clock)
     }
 }
 
@@ -150,14 +163,17 @@ pub fn build(blueprint: Blueprint) -> Result<House, Failure> {
     status.pauses = setup.paused.iter().collect();
     status.consecutive_losses = setup.consecutive_losses;
     ground.journal.start(&setup);
+    let watch = gateway_watch(&common, &runners);
     let heartbeat = heartbeat(config, ground.epoch, clock, &ground.past)?;
     let hot = Hot::new(Engine::new(setup), clock, hot, Arc::clone(&view)).with_heartbeat(heartbeat.clone());
-    let gateway = Gateway::new(order_link, session, clock, (command, report, journal_gateway));
+    let mid = Arc::clone(&watch.mid);
+    let gateway = Gateway::new(order_link, session, clock, (command, report, journal_gateway), watch);
     let agents: [Box<dyn Agent>; 3] = [
-        Box::new(Ingest::new(links, settings, clock, market, journal_ingest)),
+        Box::new(Ingest::new(links, settings, clock, (market, journal_ingest), mid)),
         Box::new(hot),
         Box::new(gateway.with_heartbeat(heartbeat.clone())),
     ];
+    let way_in = common.way_in(clock);
     let (operator, lines) = (common.operator, common.lines_rx);
     let topology::ColdRings { ingest, hot, gateway } = cold;
     let rings = ColdRings { ingest, hot, gateway, control, operator, lines, gauges };
@@ -168,30 +184,25 @@ pub fn build(blueprint: Blueprint) -> Result<House, Failure> {
 
     // Before anybody else can say a word.
     let start = start_line(config, ground.epoch, clock).with("ops", ops.addr().to_string());
-    common.lines.try_send(start).map_err(|why| failed(&why))?;
-    for finding in &ground.findings {
-        common.lines.try_send(parts::journal_line(finding, clock.now())).map_err(|why| failed(&why))?;
-    }
-    let reconciled = reconcile_line(clock.now(), ground.past.count());
-    common.lines.try_send(reconciled).map_err(|why| failed(&why))?;
+    say_start(&common.lines, start, (&ground.findings, &ground.past), clock)?;
     let pollers = start_pollers(pollers, slow, clock)?;
     let (stop_trading, stop_cold) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let cold = runners.cold.spawn(vec![Box::new(cold)], clock, Arc::clone(&stop_cold)).map_err(|why| failed(&why))?;
-    let mut trading = Vec::new();
-    for (runner, agents) in share(runners.trading, agents) {
-        trading.push(runner.spawn(agents, clock, Arc::clone(&stop_trading)).map_err(|why| failed(&why))?);
-    }
+    let trading = set_going(runners.trading, agents, clock, &stop_trading)?;
+    let socket = open_socket(config, &way_in)?;
     let (words, lines, board, lock) = (common.words, common.lines, common.board, ground.lock);
     let config = blueprint.config;
     Ok(House {
         config,
         clock,
         words,
+        kill: common.kill,
         lines,
         board,
         view,
         heartbeat,
         ops,
+        socket,
         alerts,
         pollers,
         trading,
@@ -200,6 +211,26 @@ pub fn build(blueprint: Blueprint) -> Result<House, Failure> {
         stop_cold,
         lock,
     })
+}
+
+/// What the gateway looks at: the kill switch, wired to the trading threads, and the newest mid.
+fn gateway_watch(common: &Common, runners: &Runners) -> GatewayWatch {
+    common.kill.wire(runners.trading.iter().map(|runner| runner.poller().waker()).collect());
+    GatewayWatch { kill: Arc::clone(&common.kill), mid: Arc::new(LatestMid::new()) }
+}
+
+/// Starts the trading threads.
+fn set_going(
+    runners: Vec<Runner>,
+    agents: [Box<dyn Agent>; 3],
+    clock: Clock,
+    stop: &Arc<AtomicBool>,
+) -> Result<Vec<JoinHandle<()>>, Failure> {
+    let mut trading = Vec::new();
+    for (runner, agents) in share(runners, agents) {
+        trading.push(runner.spawn(agents, clock, Arc::clone(stop)).map_err(|why| failed(&why))?);
+    }
+    Ok(trading)
 }
 
 /// The page that the guard reads, where one is configured and there is money to guard.
@@ -218,6 +249,20 @@ fn start_line(config: &Config, epoch: u32, clock: Clock) -> Line {
     line.with("mode", config.mode.name()).with("epoch", epoch).with("symbol", config.symbols.spot.as_str())
 }
 
+/// The first lines of a run: that it starts, what its journal was like, what differed at the venue.
+fn say_start(
+    lines: &ChannelSender<Line>,
+    start: Line,
+    (findings, past): (&[Finding], &Past),
+    clock: Clock,
+) -> Result<(), Failure> {
+    let found = findings.iter().map(|finding| parts::journal_line(finding, clock.now()));
+    for line in std::iter::once(start).chain(found).chain([reconcile_line(clock.now(), past.count())]) {
+        lines.try_send(line).map_err(|why| failed(&why))?;
+    }
+    Ok(())
+}
+
 fn failed(why: &dyn std::fmt::Display) -> Failure {
     Failure::new(exit::FAILED, why)
 }
@@ -225,8 +270,14 @@ fn failed(why: &dyn std::fmt::Display) -> Failure {
 fn open_ops(blueprint: &Blueprint, common: &Common) -> Result<Ops, Failure> {
     let settings = OpsSettings { listen: blueprint.config.ops.listen, token: blueprint.secrets.ops_token.clone() };
     let told = (Arc::clone(&common.metrics), Arc::clone(&common.board));
-    let (words, lines) = (common.words.clone(), common.lines.clone());
-    Ops::start(settings, blueprint.clock, told, words, lines).map_err(|why| failed(&why))
+    Ops::start(settings, blueprint.clock, told, common.way_in(blueprint.clock), common.lines.clone())
+        .map_err(|why| failed(&why))
+}
+
+fn open_socket(config: &Config, way_in: &Operator) -> Result<ControlSocket, Failure> {
+    let dir = &config.storage.data_dir;
+    let failed = |why| Failure::new(exit::FAILED, &format!("{}: the control socket: {why}", dir.display()));
+    ControlSocket::start(dir, way_in).map_err(failed)
 }
 
 /// Everything that has a socket, known to the poller of the thread that reads it.
@@ -239,8 +290,7 @@ fn connections(
     let settings = parts::market_settings(config)?;
     let mut links = parts::ingest_links(config, &settings, net)?;
     let key = (parts::api_key(&blueprint.secrets), parts::signer(config, &blueprint.secrets)?);
-    let window_ms = config.exchange.recv_window_ms;
-    let (mut orders, session) = parts::order_desk(&blueprint.order_ws_api, net, known, key, window_ms)?;
+    let (mut orders, session) = parts::order_desk(&blueprint.order_ws_api, net, known, key, config)?;
     register(runners, &mut links, &mut orders).map_err(|why| failed(&why))?;
     Ok((links, settings, orders, session))
 }

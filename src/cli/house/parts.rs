@@ -9,7 +9,7 @@ use crate::config::{Config, KeyType, Layout as LayoutWish, Secrets};
 use crate::engine::{PauseSet, Setup};
 use crate::ledger::journal::Finding;
 use crate::ledger::{Ledger, Row};
-use crate::recovery::Past;
+use crate::recovery::{Holdings, Past};
 use crate::sys::clock::Clock;
 use crate::sys::net::{ConnectBudget, Endpoint, HttpClient, Link, LinkConfig, Net, Resolver, TlsContext};
 use crate::telemetry::Line;
@@ -20,11 +20,12 @@ use crate::topology::{Layout, ThreadWishes};
 use crate::types::record::PauseReason;
 use crate::types::setup::RESTING_MAX;
 use crate::types::time::{NANOS_PER_DAY, NANOS_PER_SEC};
-use crate::types::{Notional, StreamId, Time};
+use crate::types::units::{QTY_SCALE, mul_div_ceil, notional_ceil};
+use crate::types::{Notional, Price, Qty, StreamId, Time};
 use crate::venue::binance_spot::candles::Interval;
 use crate::venue::binance_spot::market::{MarketSession, MarketSettings, StaleAfter};
 use crate::venue::binance_spot::sign::Signer;
-use crate::venue::binance_spot::trade::{TradeSession, TradeSettings};
+use crate::venue::binance_spot::trade::{Bounds, TradeSession, TradeSettings};
 use crate::venue::{defillama, pumpfun};
 use secrecy::ExposeSecret;
 
@@ -121,23 +122,49 @@ pub fn order_desk(
     net: &Net,
     (facts, past): (&VenueFacts, &Past),
     (api_key, signer): (String, Signer),
-    recv_window_ms: u32,
+    config: &Config,
 ) -> Result<(Link, TradeSession), Failure> {
     let link =
         Link::new(LinkConfig::new(endpoint("binance_ws_api", ws_api)?), net.with_budget(ConnectBudget::binance()));
+    let bounds = order_bounds(config, &past.holdings);
     let mut session = TradeSession::new(TradeSettings {
         instrument: facts.instrument,
         api_key,
         signer,
-        recv_window_orders_ms: recv_window_ms,
+        recv_window_orders_ms: config.exchange.recv_window_ms,
         recv_window_queries_ms: RECV_WINDOW_QUERIES_MS,
         request_timeout_ns: REQUEST_TIMEOUT_NS,
-        order_notional_max: Notional::ZERO,
+        bounds,
         limits: facts.limits.clone(),
     });
     session.set_clock_offset(facts.clock.offset_ns);
     session.take_over(&past.resting);
     Ok((link, session))
+}
+
+/// What the last gate allows one order, from what the account holds and the trader set at the start of the run. Twice
+/// what risk can ask for, because an account grows: it is there for the order with a digit too many.
+fn order_bounds(config: &Config, holdings: &Holdings) -> Bounds {
+    let params = &config.params;
+    let derived = || {
+        let coins = notional_ceil(params.support_high.max(params.stop_loss), holdings.base)?;
+        let equity = holdings.cash.checked_add(coins)?;
+        let exposure = equity.times_ceil(params.max_exposure)?;
+        exposure.checked_add(exposure)
+    };
+    // Money that fits no number is no money to trade with: then nothing is bought.
+    let order_notional_max = config.order_limits.order_quote_max.or_else(derived).unwrap_or_default().max(Notional(1));
+    // A sale may be of all that every tranche bought, at half the stop in case that is lowered, and of what was there.
+    let lowest = Price((params.stop_loss.0 / 2).max(1));
+    let bought = order_notional_max.0.saturating_mul(params.tranches.max(1));
+    let bought = mul_div_ceil(bought, QTY_SCALE, lowest.0).unwrap_or(i64::MAX);
+    Bounds {
+        order_notional_max,
+        order_qty_max: Qty(bought.saturating_add(holdings.base.0)),
+        collar: config.order_limits.price_collar,
+        mid_age_ns_max: params.stale_bbo_ns.saturating_mul(2),
+        orders_per_s_max: config.order_limits.orders_per_s_max,
+    }
 }
 
 /// Where the engine starts from.

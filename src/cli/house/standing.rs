@@ -8,11 +8,13 @@ use crate::config::{self, Config, Sources};
 use crate::sys::clock::Clock;
 use crate::sys::files::DirLock;
 use crate::sys::heartbeat::Heartbeat;
+use crate::sys::kill::KillSwitch;
 use crate::sys::signals::Signals;
 use crate::telemetry::{Board, Line, Status};
 use crate::threads::helpers::alerts::Alerts;
 use crate::threads::helpers::http::Ops;
 use crate::threads::helpers::pollers::Pollers;
+use crate::threads::helpers::socket::ControlSocket;
 use crate::threads::hot::HotView;
 use crate::types::event::Control;
 use crate::types::time::NANOS_PER_SEC;
@@ -42,11 +44,13 @@ pub struct House {
     pub(super) config: Config,
     pub(super) clock: Clock,
     pub(super) words: Sender<Control>,
+    pub(super) kill: Arc<KillSwitch>,
     pub(super) lines: Sender<Line>,
     pub(super) board: Arc<Board>,
     pub(super) view: Arc<HotView>,
     pub(super) heartbeat: Option<Arc<Heartbeat>>,
     pub(super) ops: Ops,
+    pub(super) socket: ControlSocket,
     pub(super) alerts: Option<Alerts>,
     pub(super) pollers: Pollers,
     pub(super) trading: Vec<JoinHandle<()>>,
@@ -121,6 +125,7 @@ impl House {
     /// are flushed. Errors: the ledger took not all of them.
     pub fn close(self) -> Result<(), Failure> {
         self.line(Line::info(self.clock.now(), "SHUTDOWN", "stopping: no new entries"));
+        self.kill.stop_entries();
         if let Some(page) = &self.heartbeat {
             page.stopping();
         }
@@ -139,6 +144,7 @@ impl House {
         self.stop_trading.store(true, Ordering::Release); // pairs with the runner's Acquire
         self.trading.into_iter().for_each(|thread| drop(thread.join()));
         self.ops.stop();
+        self.socket.stop();
         self.stop_cold.store(true, Ordering::Release); // pairs with the runner's Acquire
         drop(self.cold.join());
         if let Some(alerts) = self.alerts {

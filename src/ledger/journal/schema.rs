@@ -17,8 +17,8 @@ use crate::types::order::{
 use crate::types::params::{ParamKey, Params};
 use crate::types::reconcile::{Difference, DifferenceKind, ReconcileCount, ReconcileTrigger, Reconciled, RestingOrder};
 use crate::types::record::{
-    Decision, EquityRow, ExitReason, FillRow, Lost, OrderRow, OrderStatus, PauseReason, Record, Refused, Repost,
-    RiskRule, TradeRow, Verb, Verdict, WireNote,
+    Decision, EquityRow, ExitReason, FillRow, Hold, KillStep, Lost, OrderRow, OrderStatus, PauseReason, Record,
+    Refused, Repost, RiskRule, TradeRow, Verb, Verdict, WireNote,
 };
 use crate::types::setup::{OpenPosition, PauseSet, Setup};
 use crate::types::time::Time;
@@ -112,6 +112,8 @@ choices! {
         2 BadFrame { stream: StreamId, at_byte: u32 };
         3 Sent { id: ClientOrderId, verb: Verb, sent: Time, trigger: Time, stages_ns: [u32; 5] };
         4 Answered { id: ClientOrderId, verb: Verb, took_ns: i64, code: i32 };
+        5 Refused { id: ClientOrderId, verb: Verb, reason: Reason, at: Time };
+        6 Held { hold: Hold, until: Time, at: Time }; 7 Killed { step: KillStep, pulled: Time, at: Time };
     }
     StreamId {
         0 BinanceBbo; 1 BinanceDepth; 2 BinanceTrade; 3 BinanceCandle; 4 BinanceUser; 5 SolanaSlot; 6 DefiLlama;
@@ -132,7 +134,7 @@ choices! {
     }
     Reason {
         0 None; 1 TimeInForce; 2 OcoTrigger; 3 Unprotected; 4 PriceMoved; 5 WouldTake; 6 Balance; 7 Filter; 8 RateLimit;
-        9 Clock; 10 Duplicate; 11 Halt; 12 Other;
+        9 Clock; 10 Duplicate; 11 Halt; 12 Other; 13 Stopping; 14 TooLarge; 15 Collar; 16 Unreadable;
     }
     OrderStatus { 0 Pending; 1 Working; 2 Partly; 3 Filled; 4 Canceled; 5 Expired; 6 Rejected; 7 Unknown; }
     ExitReason {
@@ -150,6 +152,8 @@ choices! {
     PauseReason {
         0 Operator; 1 ConsecutiveLosses; 2 DailyLoss; 3 Slippage; 4 Venue; 5 Journal; 6 Exit;
     }
+    KillStep { 0 Pending; 1 Written; 2 AwaitsConnection; 3 AwaitsBanEnd; }
+    Hold { 0 None; 1 Orders; 2 AllButCancels; 3 Everything; }
     Verb { 0 Place; 1 PlaceOco; 2 Cancel; 3 CancelList; 4 CancelReplace; 5 CancelAll; 6 Query; }
 }
 

@@ -23,7 +23,7 @@ use crate::types::time::{NANOS_PER_DAY, NANOS_PER_MILLI, NANOS_PER_SEC};
 use crate::types::{Event, Notional, StreamId, Time};
 use crate::venue::binance_spot::candles::Interval;
 use crate::venue::binance_spot::market::{MarketSettings, StaleAfter};
-use crate::venue::binance_spot::trade::TradeSettings;
+use crate::venue::binance_spot::trade::{Bounds, TradeSettings};
 use std::collections::BTreeMap;
 
 /// How often the gateway looks at its deadlines at least.
@@ -385,7 +385,7 @@ fn house(plan: &Plan, venues: &mut Venues) -> Result<House, Violation> {
         recv_window_orders_ms: 2_000,
         recv_window_queries_ms: 5_000,
         request_timeout_ns: REQUEST_TIMEOUT_NS,
-        order_notional_max: Notional::ZERO,
+        bounds: Bounds::default(),
         limits: facts.limits,
     };
     let candle = Interval::parse("5m").ok_or_else(|| broken("the world begins", "no such candle"))?;

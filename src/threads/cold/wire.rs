@@ -5,10 +5,11 @@
 
 use super::Cold;
 use crate::ledger::Row;
-use crate::telemetry::Line;
 use crate::telemetry::metrics::{STAGES, seconds};
-use crate::types::record::{Verb, WireNote};
-use crate::types::time::NANOS_PER_SEC;
+use crate::telemetry::{Level, Line};
+use crate::types::order::Reason;
+use crate::types::record::{Hold, KillStep, Verb, WireNote};
+use crate::types::time::{NANOS_PER_MILLI, NANOS_PER_SEC};
 use crate::types::{ClientOrderId, StreamId, Time};
 
 impl Cold {
@@ -29,7 +30,49 @@ impl Cold {
                 self.sinks.metrics.order_ack.with_label_values(&[venue]).observe(seconds(*took_ns));
                 self.sinks.latencies.answered(*took_ns);
             }
+            WireNote::Refused { id, verb, reason, at } => self.on_gate_refusal(*id, *verb, *reason, *at),
+            WireNote::Held { hold, until, at } => self.on_held(*hold, *until, *at),
+            WireNote::Killed { step, pulled, at } => self.on_killed(*step, *pulled, *at),
         }
+    }
+
+    /// What the gateway did not let out. The order's own end is told by the engine's record.
+    fn on_gate_refusal(&mut self, id: ClientOrderId, verb: Verb, reason: Reason, at: Time) {
+        let rule = format!("{reason:?}");
+        self.sinks.metrics.refusals.with_label_values(&[&format!("gateway_{}", rule.to_lowercase())]).inc();
+        let line = Line::warn(at, "REFUSED", format!("the gateway did not send {} {id}: {rule}", verb.name()));
+        let line = line.with("rule", "gateway").with("reason", rule.as_str()).with("verb", verb.name());
+        self.sinks.lines.put(&line.with("client_order_id", id.to_string()));
+    }
+
+    fn on_held(&mut self, hold: Hold, until: Time, at: Time) {
+        let (level, what) = match hold {
+            Hold::None => return,
+            Hold::Orders => (Level::Warn, "no new orders: their count is used up"),
+            Hold::AllButCancels => (Level::Warn, "nothing but cancels: the venue said to wait (429)"),
+            Hold::Everything => {
+                (Level::Error, "NOTHING, not even a cancel: our address is banned (418), a byte more lengthens it")
+            }
+        };
+        let wait_ms = until.since(at) / NANOS_PER_MILLI;
+        let line = Line::new(at, level, "RATE_LIMIT", format!("{what}, for {wait_ms} ms"));
+        self.sinks.lines.put(&line.with("wait_ms", wait_ms));
+    }
+
+    fn on_killed(&mut self, step: KillStep, pulled: Time, at: Time) {
+        let after_us = at.since(pulled) / 1_000;
+        let msg = match step {
+            KillStep::Pending => return,
+            KillStep::Written => format!("kill: the cancel of everything was written {after_us} us after the word"),
+            KillStep::AwaitsConnection => {
+                "kill: no order connection; the cancel of everything is the first request once it opens".to_owned()
+            }
+            KillStep::AwaitsBanEnd => {
+                "kill: our address is banned; the cancel of everything goes out at the end of the ban".to_owned()
+            }
+        };
+        let line = Line::new(at, Level::Error, "KILL", msg).with("step", step.name());
+        self.sinks.lines.put(&line.with("after_us", after_us));
     }
 
     /// Counted always, said once a second at most: a venue that changed its format sends thousands.

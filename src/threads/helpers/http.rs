@@ -14,9 +14,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use tiny_http::{Header, Method, Request, Response, Server};
 
+use super::operator::{Operator, Word};
 use crate::sys::clock::Clock;
 use crate::telemetry::{Board, Line, Metrics};
-use crate::types::event::Control;
 
 /// Threads that answer.
 const THREADS: usize = 2;
@@ -64,7 +64,7 @@ struct Desk {
     clock: Clock,
     metrics: Arc<Metrics>,
     board: Arc<Board>,
-    control: Sender<Control>,
+    operator: Operator,
     lines: Sender<Line>,
 }
 
@@ -74,7 +74,7 @@ impl Ops {
         settings: OpsSettings,
         clock: Clock,
         told: (Arc<Metrics>, Arc<Board>),
-        control: Sender<Control>,
+        operator: Operator,
         lines: Sender<Line>,
     ) -> Result<Ops, OpsStartError> {
         let listen = settings.listen;
@@ -82,7 +82,7 @@ impl Ops {
         let server = Arc::new(server);
         let addr = server.server_addr().to_ip().unwrap_or(listen);
         let stop = Arc::new(AtomicBool::new(false));
-        let desk = Arc::new(Desk { token: settings.token, clock, metrics: told.0, board: told.1, control, lines });
+        let desk = Arc::new(Desk { token: settings.token, clock, metrics: told.0, board: told.1, operator, lines });
         let mut threads = Vec::new();
         for _ in 0..THREADS {
             let (server, stop, desk) = (Arc::clone(&server), Arc::clone(&stop), Arc::clone(&desk));
@@ -135,7 +135,7 @@ impl Desk {
     fn answer(&self, request: Request) {
         let path = request.url().split('?').next().unwrap_or_default().to_owned();
         let Answer(status, kind, body) = match (request.method(), word(&path)) {
-            (Method::Post, Some(control)) => self.obey(&request, control),
+            (Method::Post, Some(word)) => self.obey(&request, word),
             (_, Some(_)) => Answer::fault(405, "use POST with the token"),
             (Method::Get | Method::Head, None) => self.tell(&path),
             (_, None) => Answer::fault(405, "use GET"),
@@ -173,7 +173,7 @@ impl Desk {
         }
     }
 
-    fn obey(&self, request: &Request, (name, control): (&'static str, Control)) -> Answer {
+    fn obey(&self, request: &Request, word: Word) -> Answer {
         let Some(token) = &self.token else {
             return Answer::fault(
                 403,
@@ -183,26 +183,21 @@ impl Desk {
         let given = request.headers().iter().find(|header| header.field.equiv("Authorization"));
         let given = given.and_then(|header| header.value.as_str().strip_prefix("Bearer "));
         if !given.is_some_and(|given| same(given, token.expose_secret())) {
-            let line = Line::warn(self.clock.now(), "UNAUTHORIZED", format!("{name} refused: no or wrong token"));
+            let line =
+                Line::warn(self.clock.now(), "UNAUTHORIZED", format!("{} refused: no or wrong token", word.name()));
             let _ = self.lines.try_send(line); // a full log channel is the log's own fault to tell
             return Answer::fault(401, "send the token: Authorization: Bearer <token>");
         }
-        match self.control.try_send(control) {
-            Ok(()) => Answer(202, JSON, json!({ "accepted": name }).to_string()),
-            Err(_) => Answer::fault(503, "the engine does not take words now; try again"),
+        match self.operator.obey(word) {
+            Ok(answer) => Answer(202, JSON, answer.to_string()),
+            Err(why) => Answer::fault(503, &why.to_string()),
         }
     }
 }
 
 /// The operator's word that a path stands for.
-fn word(path: &str) -> Option<(&'static str, Control)> {
-    match path {
-        "/api/pause" => Some(("pause", Control::Pause)),
-        "/api/resume" => Some(("resume", Control::Resume)),
-        "/api/flatten" => Some(("flatten", Control::Flatten)),
-        "/api/kill" => Some(("kill", Control::Kill)),
-        _ => None,
-    }
+fn word(path: &str) -> Option<Word> {
+    Word::of_name(path.strip_prefix("/api/")?)
 }
 
 /// Compares digests, so that the time taken tells neither length nor content.

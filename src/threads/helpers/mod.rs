@@ -4,6 +4,8 @@
 
 pub mod alerts;
 pub mod http;
+pub mod operator;
 pub mod pollers;
+pub mod socket;
 mod sources;
 pub mod web;

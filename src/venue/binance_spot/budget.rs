@@ -1,11 +1,13 @@
 //! The venue's rate limits as we have used them, and when it told us to wait.
 //!
-//! Thread: any.  Invariants: windows are aligned to the venue's clock; the venue's own count overrides ours; a fifth of
-//! every limit is kept for exits and questions, a tenth of the orders for what must follow the cancel of an exit; other
-//! cancels are never held back by a count, only by the venue's word.
+//! Thread: any.  Invariants: windows are aligned to the venue's clock; the venue's own count overrides ours; entries
+//! leave a fifth of every limit to cancels, questions and closes, which may use it to the last unit; a tenth of the
+//! orders is kept for what must follow the cancel of an exit; nothing is sent over a limit that we know to be used up,
+//! because whoever goes on after a 429 is banned.
 
 use super::answer::UsedCount;
 use crate::types::Time;
+use crate::types::record::Hold;
 use crate::types::time::NANOS_PER_SEC;
 
 /// What a request may cost, as the venue's `exchangeInfo` says it.
@@ -54,17 +56,6 @@ pub fn interval_ns(word: &[u8], count: i64) -> Option<i64> {
     count.checked_mul(seconds * NANOS_PER_SEC).filter(|ns| *ns > 0)
 }
 
-/// What may be sent while the venue makes us wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hold {
-    /// Anything.
-    None,
-    /// Cancels only (429).
-    CancelsOnly,
-    /// Nothing at all (418).
-    All,
-}
-
 #[derive(Clone, Copy, Debug)]
 struct Window {
     rule: RateLimit,
@@ -72,12 +63,38 @@ struct Window {
     used: u32,
 }
 
+/// What requests cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// How many they are, per address.
+    pub requests: u32,
+    /// Weight, per address.
+    pub weight: u32,
+    /// Orders, per account.
+    pub orders: u32,
+}
+
+impl Cost {
+    /// Of one request.
+    pub const fn one(weight: u32, orders: u32) -> Cost {
+        Cost { requests: 1, weight, orders }
+    }
+
+    fn of(self, kind: LimitKind) -> u32 {
+        match kind {
+            LimitKind::Weight => self.weight,
+            LimitKind::Orders => self.orders,
+            LimitKind::Raw => self.requests,
+        }
+    }
+}
+
 /// Used part of every limit.
 #[derive(Debug)]
 pub struct Budget {
     windows: Vec<Window>,
-    hold_until: Time,
-    hold: Hold,
+    /// Until when the venue wants no new orders, nothing but cancels, nothing at all.
+    waits: [(Hold, Time); 3],
 }
 
 /// Percent of a limit that entries may use up.
@@ -89,24 +106,34 @@ impl Budget {
     /// Nothing used yet.
     pub fn new(limits: &[RateLimit]) -> Self {
         let windows = limits.iter().map(|rule| Window { rule: *rule, index: 0, used: 0 }).collect();
-        Self { windows, hold_until: Time::NONE, hold: Hold::None }
+        let waits = [Hold::Orders, Hold::AllButCancels, Hold::Everything].map(|hold| (hold, Time::NONE));
+        Self { windows, waits }
     }
 
-    /// Counts `amount` of `kind`, at the venue's time.
-    pub fn spend(&mut self, kind: LimitKind, amount: u32, venue_now: Time) {
-        for window in self.windows.iter_mut().filter(|window| window.rule.kind == kind) {
+    /// Counts a request, at the venue's time.
+    pub fn spend(&mut self, cost: Cost, venue_now: Time) {
+        for window in &mut self.windows {
             window.turn_to(venue_now);
-            window.used = window.used.saturating_add(amount);
+            window.used = window.used.saturating_add(cost.of(window.rule.kind));
         }
     }
 
-    /// Whether `orders` more orders leave a fifth of every limit for what must go out.
-    pub fn has_room_for_entry(&mut self, orders: u32, venue_now: Time) -> bool {
+    /// Whether an entry leaves a fifth of every limit for what must go out.
+    pub fn has_room_for_entry(&mut self, cost: Cost, venue_now: Time) -> bool {
+        self.fits(cost, ENTRY_PERCENT, venue_now)
+    }
+
+    /// Whether a request that lowers the risk, or asks, is within every limit.
+    pub fn has_room(&mut self, cost: Cost, venue_now: Time) -> bool {
+        self.fits(cost, 100, venue_now)
+    }
+
+    fn fits(&mut self, cost: Cost, percent: u64, venue_now: Time) -> bool {
         self.windows.iter_mut().all(|window| {
             window.turn_to(venue_now);
-            let more = if window.rule.kind == LimitKind::Orders { orders } else { 1 };
+            let more = cost.of(window.rule.kind);
             let after = u64::from(window.used) + u64::from(more);
-            after * 100 <= u64::from(window.rule.limit) * ENTRY_PERCENT
+            more == 0 || after * 100 <= u64::from(window.rule.limit) * percent
         })
     }
 
@@ -118,8 +145,8 @@ impl Budget {
         })
     }
 
-    /// Takes over the venue's own count.
-    pub fn observe(&mut self, count: &UsedCount<'_>, venue_now: Time) {
+    /// Takes over the venue's own count, which knows nothing yet of the requests `in_flight`.
+    pub fn observe(&mut self, count: &UsedCount<'_>, in_flight: Cost, venue_now: Time) {
         let (Some(kind), Some(interval)) =
             (LimitKind::of_word(count.kind), interval_ns(count.interval, count.interval_num))
         else {
@@ -128,29 +155,52 @@ impl Budget {
         let same = |window: &&mut Window| window.rule.kind == kind && window.rule.interval_ns == interval;
         if let Some(window) = self.windows.iter_mut().find(same) {
             window.turn_to(venue_now);
-            window.used = u32::try_from(count.count.max(0)).unwrap_or(u32::MAX);
+            let counted = u32::try_from(count.count.max(0)).unwrap_or(u32::MAX);
+            window.used = counted.saturating_add(in_flight.of(kind));
             window.rule.limit = u32::try_from(count.limit).unwrap_or(window.rule.limit);
         }
     }
 
-    /// The venue said to wait; the longer and stricter word stands.
-    pub fn hold(&mut self, hold: Hold, until: Time, now: Time) {
-        if self.held(now) != Hold::All || hold == Hold::All {
-            self.hold = hold;
+    /// End of the longest window of `kind` that is used up, at the venue's time; if none is by our count, of the
+    /// shortest: the venue counts differently and says that it is full.
+    pub fn full_until(&mut self, kind: LimitKind, venue_now: Time) -> Option<Time> {
+        let (mut full, mut shortest) = (None, None);
+        for window in self.windows.iter_mut().filter(|window| window.rule.kind == kind) {
+            window.turn_to(venue_now);
+            let interval_ns = window.rule.interval_ns;
+            shortest = Some(shortest.map_or(interval_ns, |known: i64| known.min(interval_ns)));
+            if window.used >= window.rule.limit {
+                full = full.max(Some(interval_ns));
+            }
         }
-        self.hold_until = self.hold_until.max(until);
+        full.or(shortest).map(|interval_ns| window_end(venue_now, interval_ns))
     }
 
-    /// What may be sent now.
+    /// The venue said to wait; of two words of one kind the later stands.
+    pub fn hold(&mut self, hold: Hold, until: Time) {
+        for (_, wait) in self.waits.iter_mut().filter(|(kind, _)| *kind == hold) {
+            *wait = (*wait).max(until);
+        }
+    }
+
+    /// What must not be sent now: the strictest word in force.
     pub fn held(&self, now: Time) -> Hold {
-        if now < self.hold_until { self.hold } else { Hold::None }
+        let in_force = self.waits.iter().filter(|(_, until)| now < *until);
+        in_force.map(|(hold, _)| *hold).max().unwrap_or(Hold::None)
+    }
+
+    /// End of a ban that is in force.
+    pub fn banned_until(&self, now: Time) -> Option<Time> {
+        let ban = self.waits.iter().find(|(hold, _)| *hold == Hold::Everything);
+        ban.map(|(_, until)| *until).filter(|until| now < *until)
     }
 }
 
 impl Window {
+    /// A better measured clock may step back over the edge of a window: that empties nothing.
     fn turn_to(&mut self, venue_now: Time) {
         let index = venue_now.0.div_euclid(self.rule.interval_ns.max(1));
-        if index != self.index {
+        if index != self.index && index.saturating_add(1) != self.index {
             (self.index, self.used) = (index, 0);
         }
     }

@@ -23,6 +23,9 @@ pub struct Head {
     pub timestamp: Millis,
     /// After `session.logon`: neither key nor signature is sent.
     pub logged_on: bool,
+    /// How much earlier than it is the request says that it is, with a receive window longer by twice that: for what
+    /// must arrive although our idea of the venue's clock is poor.
+    pub slack_ms: u32,
 }
 
 /// How an order, a list or the trades of an order are named to the venue.
@@ -248,8 +251,11 @@ impl Encoder {
             api_key: &self.api_key,
             instrument: &self.instrument,
             decimals: (self.price_decimals, self.qty_decimals),
-            windows_ms: (self.recv_window_orders_ms, self.recv_window_queries_ms),
-            timestamp: head.timestamp,
+            windows_ms: (
+                self.recv_window_orders_ms.saturating_add(2 * head.slack_ms),
+                self.recv_window_queries_ms.saturating_add(2 * head.slack_ms),
+            ),
+            timestamp: Millis(head.timestamp.0.saturating_sub(i64::from(head.slack_ms))),
             first: true,
         }
     }

@@ -1,20 +1,17 @@
-//! The last look at an order before its bytes are written: what fails here would have been our fault.
+//! The symbol's rules, before an order is written: what fails here would have been our fault.
 //!
-//! Thread: any.  Invariants: knows nothing but the symbol's rules and one bound of money; the engine's own checks are
-//! not repeated here, they are checked.
+//! Thread: any.  Invariants: knows nothing but the symbol's rules; the engine's own checks are not repeated here, they
+//! are checked. What the written order says is judged once more, by `last_gate`.
 
 use super::trade::Refusal;
 use crate::types::command::{CancelReplace, NewOco, NewOrder};
-use crate::types::units::notional_ceil;
-use crate::types::{Command, Instrument, Notional, OrderKind, Price, Qty};
+use crate::types::{Command, Instrument, OrderKind, Price, Qty};
 
 /// The rules of the gate.
 #[derive(Clone, Copy, Debug)]
 pub struct Gate {
     /// The one symbol, with its filters.
     pub instrument: Instrument,
-    /// Largest price x size of one order; zero = no bound but the venue's.
-    pub order_notional_max: Notional,
 }
 
 impl Gate {
@@ -37,12 +34,7 @@ impl Gate {
     }
 
     fn limit(&self, price: Price, qty: Qty) -> Result<(), Refusal> {
-        if !self.instrument.accepts(price, qty) {
-            return Err(Refusal::Filter);
-        }
-        let value = notional_ceil(price, qty).ok_or(Refusal::TooLarge)?;
-        let bounded = self.order_notional_max > Notional::ZERO;
-        if bounded && value > self.order_notional_max { Err(Refusal::TooLarge) } else { Ok(()) }
+        if self.instrument.accepts(price, qty) { Ok(()) } else { Err(Refusal::Filter) }
     }
 
     /// A market order has no price to check a value with.

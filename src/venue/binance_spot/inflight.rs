@@ -3,6 +3,7 @@
 //! Thread: any.  Invariants: a number is never used twice in a session's life, so an answer can only meet its own
 //! request; no allocation after `new`.
 
+use super::budget::Cost;
 use crate::types::record::Verb;
 use crate::types::{ClientOrderId, Leg, Time};
 
@@ -38,6 +39,10 @@ pub enum Asked {
     Subscribe,
     /// The time.
     Clock,
+    /// To log the next connection on, while the older one serves.
+    NextLogon,
+    /// To hear the account's events on the next connection.
+    NextSubscribe,
 }
 
 impl Asked {
@@ -52,7 +57,19 @@ impl Asked {
             Asked::CancelAll => (EVERY_ORDER, Verb::CancelAll),
             Asked::Order(id, _) | Asked::List(id) | Asked::Trades(id) => (id, Verb::Query),
             Asked::Account | Asked::Logon | Asked::Subscribe | Asked::Clock => return None,
+            Asked::NextLogon | Asked::NextSubscribe => return None,
         })
+    }
+}
+
+impl Asked {
+    /// Orders that it adds to the venue's count.
+    pub fn orders(self) -> u32 {
+        match self {
+            Asked::Place(_) | Asked::CancelReplace(..) => 1,
+            Asked::PlaceOco(..) => 2,
+            _ => 0,
+        }
     }
 }
 
@@ -77,13 +94,14 @@ pub struct InFlight {
     slots: Vec<Option<Flight>>,
     serial: u64,
     cursor: usize,
+    open: usize,
     /// No deadline passes before this.
     earliest_sent: Time,
 }
 
 impl Default for InFlight {
     fn default() -> Self {
-        Self { slots: vec![None; IN_FLIGHT_MAX], serial: 0, cursor: 0, earliest_sent: Time(i64::MAX) }
+        Self { slots: vec![None; IN_FLIGHT_MAX], serial: 0, cursor: 0, open: 0, earliest_sent: Time(i64::MAX) }
     }
 }
 
@@ -97,6 +115,7 @@ impl InFlight {
                 let number = self.serial * IN_FLIGHT_MAX as u64 + at as u64;
                 *slot = Some(Flight { asked, sent: now, overdue: false, number });
                 self.cursor = at + 1;
+                self.open += 1;
                 self.earliest_sent = self.earliest_sent.min(now);
                 return Some(number);
             }
@@ -111,7 +130,20 @@ impl InFlight {
         if slot.as_ref()?.number != number {
             return None;
         }
+        self.open -= 1;
         slot.take()
+    }
+
+    /// What the requests without an answer cost, each of the least weight.
+    pub fn cost(&self) -> Cost {
+        let mut cost = Cost::default();
+        if self.open > 0 {
+            for flight in self.slots.iter().flatten().filter(|flight| !flight.overdue) {
+                let orders = cost.orders + flight.asked.orders();
+                cost = Cost { requests: cost.requests + 1, weight: cost.weight + 1, orders };
+            }
+        }
+        cost
     }
 
     /// The next request that was sent before `deadline` and not called overdue yet; it is now. Cheap if there is none.
@@ -134,6 +166,7 @@ impl InFlight {
         for slot in &mut self.slots {
             if slot.is_some_and(|flight| flight.overdue && flight.sent <= deadline) {
                 *slot = None;
+                self.open -= 1;
             }
         }
     }
@@ -141,6 +174,8 @@ impl InFlight {
     /// Takes any one request out, overdue or not.
     pub fn pop(&mut self) -> Option<Flight> {
         self.earliest_sent = Time(i64::MAX);
-        self.slots.iter_mut().find_map(Option::take)
+        let taken = self.slots.iter_mut().find_map(Option::take);
+        self.open -= usize::from(taken.is_some());
+        taken
     }
 }

@@ -4,7 +4,7 @@
 //! their own results, never by the status of the whole.
 
 use super::answer::{self, Answer, Envelope};
-use super::budget::{Hold, window_end};
+use super::budget::{LimitKind, window_end};
 use super::errors::{Reaction, Verdict, judge};
 use super::inflight::{Asked, Flight};
 use super::messages::venue_time;
@@ -14,10 +14,13 @@ use super::trade::{FrameKind, Io, Stage, TradeSession};
 use super::user::{self, UserEvent};
 use crate::types::event::{Balance, EventKind, StreamState};
 use crate::types::order::Reason;
-use crate::types::record::WireNote;
+use crate::types::record::{Hold, WireNote};
 use crate::types::time::NANOS_PER_SEC;
 use crate::types::{ClientOrderId, Notional, Qty, Time};
 use crate::venue::DecodeError;
+
+/// Shortest ban the venue gives, where it does not say how long.
+const BAN_NS_MIN: i64 = 120 * NANOS_PER_SEC;
 
 /// An error answer, judged.
 struct Failure<'a> {
@@ -66,7 +69,10 @@ impl TradeSession {
         let outcome = match success {
             Some(at) => {
                 code = 0;
-                self.on_success(frame, at, &flight, io).map(|()| FrameKind::Data)
+                match flight.asked {
+                    next @ (Asked::NextLogon | Asked::NextSubscribe) => Ok(self.on_next_success(next, io)),
+                    _ => self.on_success(frame, at, &flight, io).map(|()| FrameKind::Data),
+                }
             }
             None => {
                 let error = envelope.error_at.map_or(Ok(Answer::default()), |at| answer::answer(frame, at));
@@ -91,7 +97,10 @@ impl TradeSession {
             Asked::PlaceOco(_, legs) => self.on_list_ack(frame, at, legs, io),
             Asked::Cancel(id) => self.on_canceled(frame, at, Some(id), io),
             Asked::CancelList(..) => self.on_canceled(frame, at, None, io),
-            Asked::CancelAll => answer::elements(frame, at, |at| self.on_canceled(frame, at, None, io)),
+            Asked::CancelAll => {
+                self.kill_paid();
+                answer::elements(frame, at, |at| self.on_canceled(frame, at, None, io))
+            }
             Asked::CancelReplace(target, new) => {
                 let both = answer::answer(frame, at)?;
                 self.on_replaced(frame, &both, (target, new), io)
@@ -118,6 +127,7 @@ impl TradeSession {
                 Ok(())
             }
             Asked::Clock => self.on_time(frame, at, flight.sent, io),
+            Asked::NextLogon | Asked::NextSubscribe => Ok(()),
         }
     }
 
@@ -307,12 +317,15 @@ impl TradeSession {
     ) -> Result<FrameKind, DecodeError> {
         let failure = Failure { verdict: judged(status, &error), error };
         let data = error.data_at.map_or(Ok(Answer::default()), |at| answer::answer(frame, at))?;
-        self.heed(status, &failure, data.retry_after_ms, io.now);
+        self.heed(status, &failure, data.retry_after_ms, io);
         match asked {
+            Asked::NextLogon | Asked::NextSubscribe => {
+                return Ok(self.on_next_failure(error.code, failure.verdict, io));
+            }
             Asked::CancelReplace(target, new) if !data.cancel_result.is_empty() => {
                 self.on_replaced(frame, &data, (target, new), io)?;
             }
-            Asked::CancelAll if error.code == -2011 => {} // nothing was open
+            Asked::CancelAll if error.code == -2011 => self.kill_paid(), // nothing was open
             Asked::Order(id, _) => self.on_query_failed(id, error.code, io),
             Asked::Logon | Asked::Subscribe | Asked::Account => return Ok(self.on_session_failed(&failure, io)),
             _ => self.tell_failed(asked, failure.verdict, error.code, io),
@@ -321,23 +334,33 @@ impl TradeSession {
     }
 
     /// What an error says about time and pace, whatever was asked.
-    fn heed(&mut self, status: u16, failure: &Failure<'_>, retry_after_ms: i64, now: Time) {
-        let code = failure.error.code;
+    fn heed(&mut self, status: u16, failure: &Failure<'_>, retry_after_ms: i64, io: &mut Io<'_>) {
+        let (code, now) = (failure.error.code, io.now);
         if code == -1021 {
             self.clock.hurry();
         }
-        if failure.verdict.reaction != Reaction::BackOff && code != -1008 && retry_after_ms == 0 {
+        if failure.verdict.reaction != Reaction::BackOff && code != -1008 && status != 418 && retry_after_ms == 0 {
             return;
         }
-        let venue_now = self.clock.venue_time(now);
-        let until = match code {
-            _ if retry_after_ms > 0 => self.clock.our_time(venue_time(retry_after_ms)),
-            -1008 => now.plus(NANOS_PER_SEC),
-            -1015 => self.clock.our_time(window_end(venue_now, 10 * NANOS_PER_SEC)),
-            _ => self.clock.our_time(window_end(venue_now, 60 * NANOS_PER_SEC)),
+        let hold = match (status, code) {
+            (418, _) => Hold::Everything,
+            (_, -1015) => Hold::Orders,
+            _ => Hold::AllButCancels,
         };
-        let hold = if status == 418 { Hold::All } else { Hold::CancelsOnly };
-        self.budget.hold(hold, until, now);
+        let venue_now = self.clock.venue_time(now);
+        let minute = window_end(venue_now, 60 * NANOS_PER_SEC);
+        let until = match (hold, code) {
+            _ if retry_after_ms > 0 => self.clock.our_time(venue_time(retry_after_ms)),
+            (Hold::Everything, _) => now.plus(BAN_NS_MIN),
+            (_, -1008) => now.plus(NANOS_PER_SEC),
+            (_, -1015) => {
+                let full = self.budget.full_until(LimitKind::Orders, venue_now);
+                self.clock.our_time(full.unwrap_or(window_end(venue_now, 10 * NANOS_PER_SEC)))
+            }
+            _ => self.clock.our_time(minute),
+        };
+        self.budget.hold(hold, until);
+        (io.note)(WireNote::Held { hold, until, at: now });
     }
 
     fn on_query_failed(&mut self, id: ClientOrderId, code: i32, io: &mut Io<'_>) {

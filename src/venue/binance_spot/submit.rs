@@ -1,17 +1,24 @@
 //! Commands on their way out of the order session: the last checks, the tables, the bytes.
 //!
-//! Thread: any.  Invariants: an order is in both tables before its bytes are; a refusal is told to the engine; cancels
-//! and questions pass all but a closed door and the venue's own word to wait; a pair that protects coins is not
-//! cancelled while the order that must follow could not be sent.
+//! Thread: any.  Invariants: an order is in both tables before its bytes leave; its text has passed the last gate; a
+//! refusal is told to the engine; cancels, questions and closes pass all but a closed door, a limit that is used up and
+//! the venue's own word to wait; a pair that protects coins is not cancelled while the order that must follow could not
+//! be sent; an entry that the venue might refuse for its time is not sent, anything else says it with more slack.
 
-use super::budget::{Hold, LimitKind};
+use super::budget::Cost;
 use super::encode::{Head, Target};
 use super::inflight::Asked;
-use super::trade::{Io, Refusal, Stage, TradeSession};
+use super::trade::{Io, QUERY_WEIGHT, Refusal, Stage, TradeSession};
 use crate::types::event::Event;
 use crate::types::order::{OrderKind, Purpose, TimeInForce};
-use crate::types::record::Verb;
+use crate::types::record::{Hold, Verb};
+use crate::types::time::NANOS_PER_MILLI;
 use crate::types::{ClientOrderId, Command, Leg, Side, Time};
+
+/// Most that a close says it is earlier than it is: it must not execute long after we gave it up.
+const CLOSE_SLACK_MS_MAX: u32 = 1_000;
+/// The same for cancels and questions, which do no harm whenever they arrive.
+const CANCEL_SLACK_MS_MAX: u32 = 5_000;
 
 impl TradeSession {
     /// Writes the text of one request into `buf` (cleared first) and registers it as in flight.
@@ -27,45 +34,76 @@ impl TradeSession {
     ) -> Result<(ClientOrderId, Verb), Refusal> {
         buf.clear();
         let asked = asked_by(command).ok_or(Refusal::NotForVenue)?;
-        let admitted = self.admit(command, now).and_then(|()| self.flights.open(asked, now).ok_or(Refusal::RateLimit));
-        let mut io = Io { now, emit, note: &mut |_| {}, out: &mut |_| {} };
-        let request_id = match admitted {
-            Ok(request_id) => request_id,
-            Err(refusal) => {
-                self.tell_refused(command, asked, refusal, &mut io);
-                return Err(refusal);
-            }
-        };
+        if let Err(refusal) = self.admit(command, now).and_then(|()| self.put_to_paper(command, asked, now, buf)) {
+            let mut io = Io { now, emit, note: &mut |_| {}, out: &mut |_| {} };
+            self.tell_refused(command, asked, refusal, &mut io);
+            return Err(refusal);
+        }
         self.register(command);
-        self.count(command, now);
-        self.write(command, self.head(request_id, now), buf);
+        self.budget.spend(cost_of(command), self.clock.venue_time(now));
         asked.verb().ok_or(Refusal::NotForVenue)
     }
 
-    /// Everything that may stop a command here. Cancels and questions pass all but a closed door and the venue's word.
+    /// Writes the text and has it read by the last gate; what does not pass is not in flight.
+    fn put_to_paper(&mut self, command: &Command, asked: Asked, now: Time, buf: &mut Vec<u8>) -> Result<(), Refusal> {
+        let request_id = self.flights.open(asked, now).ok_or(Refusal::RateLimit)?;
+        let head = Head { slack_ms: self.slack_ms(command, now), ..self.head(request_id, now) };
+        self.write(command, head, buf);
+        let passed = self.last_gate.pass(buf, now);
+        if passed.is_err() {
+            buf.clear();
+            self.flights.take(request_id);
+        }
+        passed
+    }
+
+    /// Everything that may stop a command here before it is written.
     fn admit(&mut self, command: &Command, now: Time) -> Result<(), Refusal> {
         self.gate.check(command)?;
-        let (orders, is_entry) = weight_of(command);
+        let is_entry = is_entry(command);
         let wanted = if is_entry { Stage::Ready } else { Stage::LoggingOn };
         if !self.is_open() || self.stage < wanted {
             return Err(Refusal::NotReady);
         }
-        let is_cancel = matches!(command, Command::Cancel(_) | Command::CancelAll);
-        match self.budget.held(now) {
-            Hold::All => return Err(Refusal::RateLimit),
-            Hold::CancelsOnly if !is_cancel => return Err(Refusal::RateLimit),
-            Hold::None | Hold::CancelsOnly => {}
-        }
-        let venue_now = self.clock.venue_time(now);
-        let has_room = match command {
-            Command::CancelList(_) => self.budget.has_room_after_cancel(venue_now),
-            _ => !is_entry || self.budget.has_room_for_entry(orders, venue_now),
-        };
-        if !has_room {
+        if !self.may_send(command, now) {
             return Err(Refusal::RateLimit);
+        }
+        if is_entry && !self.clock.is_sure(self.entry_window_ns, now) {
+            self.clock.measure_soon();
+            return Err(Refusal::Clock);
         }
         let used = new_ids(command).into_iter().flatten().any(|id| self.orders.find(id).is_some());
         if used { Err(Refusal::IdUsed) } else { Ok(()) }
+    }
+
+    /// Whether the venue's word and its limits leave room for it.
+    fn may_send(&mut self, command: &Command, now: Time) -> bool {
+        let is_cancel = matches!(command, Command::Cancel(_) | Command::CancelAll);
+        let is_held = match self.budget.held(now) {
+            Hold::None => false,
+            Hold::Orders => cost_of(command).orders > 0 || matches!(command, Command::CancelList(_)),
+            Hold::AllButCancels => !is_cancel,
+            Hold::Everything => true,
+        };
+        let (cost, venue_now) = (cost_of(command), self.clock.venue_time(now));
+        let has_room = match command {
+            Command::CancelList(_) => self.budget.has_room_after_cancel(venue_now),
+            Command::CancelAll => return !is_held, // the last way out: the venue itself must say no
+            _ if is_entry(command) => self.budget.has_room_for_entry(cost, venue_now),
+            _ => true,
+        };
+        !is_held && has_room && self.budget.has_room(cost, venue_now)
+    }
+
+    /// What a command that must arrive concedes to a clock that is not known well.
+    fn slack_ms(&mut self, command: &Command, now: Time) -> u32 {
+        if is_entry(command) || self.clock.is_sure(self.entry_window_ns, now) {
+            return 0;
+        }
+        self.clock.measure_soon();
+        let most_ms = if cost_of(command).orders > 0 { CLOSE_SLACK_MS_MAX } else { CANCEL_SLACK_MS_MAX };
+        let doubt_ms = self.clock.doubt_ns(now).map(|ns| u32::try_from(ns / NANOS_PER_MILLI + 1).unwrap_or(most_ms));
+        doubt_ms.unwrap_or(most_ms).min(most_ms)
     }
 
     /// Puts the orders that `command` makes into the table, so that an event may overtake its answer.
@@ -82,14 +120,6 @@ impl TradeSession {
                 (row.qty, row.immediate) = (qty, immediate);
             }
         }
-    }
-
-    fn count(&mut self, command: &Command, now: Time) {
-        let venue_now = self.clock.venue_time(now);
-        let (orders, _) = weight_of(command);
-        self.budget.spend(LimitKind::Orders, orders, venue_now);
-        let weight = if matches!(command, Command::Query(_)) { 4 } else { 1 };
-        self.budget.spend(LimitKind::Weight, weight, venue_now);
     }
 
     fn write(&mut self, command: &Command, head: Head, buf: &mut Vec<u8>) {
@@ -133,13 +163,22 @@ fn is_immediate(kind: OrderKind, tif: TimeInForce) -> bool {
     kind == OrderKind::Market || (kind == OrderKind::Limit && tif != TimeInForce::Gtc)
 }
 
-/// Orders that a command adds to the venue's count, and whether it opens a position.
-fn weight_of(command: &Command) -> (u32, bool) {
+/// What a command costs. A placement that succeeds is free of weight; one that fails is not.
+fn cost_of(command: &Command) -> Cost {
     match command {
-        Command::Place(order) => (1, order.purpose == Purpose::Entry),
-        Command::CancelReplace(pair) => (1, pair.new.purpose == Purpose::Entry),
-        Command::PlaceOco(_) => (2, false),
-        _ => (0, false),
+        Command::Place(_) | Command::CancelReplace(_) => Cost::one(1, 1),
+        Command::PlaceOco(_) => Cost::one(1, 2),
+        Command::Query(_) => Cost::one(QUERY_WEIGHT, 0),
+        _ => Cost::one(1, 0),
+    }
+}
+
+/// Whether a command opens a position.
+fn is_entry(command: &Command) -> bool {
+    match command {
+        Command::Place(order) => order.purpose == Purpose::Entry || order.side == Side::Buy,
+        Command::CancelReplace(pair) => pair.new.purpose == Purpose::Entry || pair.new.side == Side::Buy,
+        _ => false,
     }
 }
 

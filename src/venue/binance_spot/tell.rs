@@ -292,10 +292,12 @@ impl TradeSession {
             Asked::CancelAll => self.tell_all_cancels_failed(verdict, code, io),
             Asked::Order(..) | Asked::List(_) | Asked::Trades(_) => {} // stays planned, or the engine asks again
             Asked::Account | Asked::Logon | Asked::Subscribe | Asked::Clock => {}
+            Asked::NextLogon | Asked::NextSubscribe => {}
         }
     }
 
     fn tell_all_cancels_failed(&mut self, verdict: Verdict, code: i32, io: &mut Io<'_>) {
+        self.kill_unpaid(io.now);
         for at in 0..self.orders.len() {
             let live = self.orders.row(at).filter(|row| row.phase != Phase::Done);
             if let Some(id) = live.map(|row| row.id) {

@@ -8,21 +8,25 @@
 //! that may live are asked for, because no event of the time without a connection is ever repeated.
 
 pub use super::budget::{LimitKind, RateLimit};
+pub use super::last_gate::Bounds;
 
 use super::answer::{self, Envelope};
-use super::budget::{Budget, Hold};
+use super::budget::{Budget, Cost};
 use super::clock::VenueClock;
 use super::encode::{Encoder, Head, REQUEST_BYTES_MAX};
 use super::gate::Gate;
 use super::inflight::{Asked, InFlight};
+use super::kill::Duty;
+use super::last_gate::LastGate;
 use super::sign::Signer;
+use super::successor::Successor;
 use super::table::{NEVER, OrderTable, Phase};
 use crate::types::event::{Event, EventKind, StreamState};
 use crate::types::order::Reason;
 use crate::types::reconcile::RestingOrder;
-use crate::types::record::WireNote;
+use crate::types::record::{Hold, WireNote};
 use crate::types::time::{NANOS_PER_MILLI, NANOS_PER_SEC};
-use crate::types::{ExecutionReport, Instrument, Notional, StreamId, Time};
+use crate::types::{ExecutionReport, Instrument, Price, StreamId, Time};
 use crate::venue::DecodeError;
 
 /// How long after its deadline a late answer is still understood.
@@ -35,6 +39,10 @@ const RETRY_NS_MAX: i64 = 30 * NANOS_PER_SEC;
 const ASK_AGAIN_NS: i64 = 250 * NANOS_PER_MILLI;
 /// `time` requests without an answer in a row, after which the connection counts as dead.
 const SILENT_CLOCKS_MAX: u32 = 2;
+/// What a question about an order weighs.
+pub(super) const QUERY_WEIGHT: u32 = 4;
+/// What the venue charges for a connection.
+pub(super) const CONNECT_COST: Cost = Cost { requests: 1, weight: 2, orders: 0 };
 
 /// What a session is made of.
 #[derive(Debug)]
@@ -51,8 +59,8 @@ pub struct TradeSettings {
     pub recv_window_queries_ms: u32,
     /// A request without an answer for this long has an unknown outcome, ns.
     pub request_timeout_ns: i64,
-    /// Largest price x size of one order, the last gate before the wire; zero = no bound but the venue's.
-    pub order_notional_max: Notional,
+    /// What the last gate before the wire allows one order.
+    pub bounds: Bounds,
     /// The venue's limits; empty = not known, nothing is held back.
     pub limits: Vec<RateLimit>,
 }
@@ -83,7 +91,7 @@ pub enum Refusal {
     #[error("price or size is off the symbol's grid or outside its bounds")]
     Filter,
     /// More money than one order may carry.
-    #[error("the order is larger than `order_notional_max`")]
+    #[error("the order is larger than one order may be")]
     TooLarge,
     /// The id was used before.
     #[error("the client order id was used before")]
@@ -94,6 +102,24 @@ pub enum Refusal {
     /// The command is not one for a venue.
     #[error("this command is not for the venue")]
     NotForVenue,
+    /// Killed or stopping: nothing is bought any more.
+    #[error("the engine is stopping: nothing is bought any more")]
+    Stopping,
+    /// The text of the order names another symbol, or none.
+    #[error("the order is not for the configured symbol")]
+    Symbol,
+    /// The price is too far from the market, or there is no market to measure it by.
+    #[error("the price is too far from the market, or the market is not known")]
+    Collar,
+    /// More orders in a second than a sound engine sends.
+    #[error("more orders in one second than `orders_per_s_max`")]
+    Pace,
+    /// The text of the order is not one that the last gate knows.
+    #[error("the text of the order cannot be read by the last gate")]
+    Unreadable,
+    /// The venue might refuse it for its time.
+    #[error("the venue's clock is not known well enough for the receive window")]
+    Clock,
 }
 
 impl Refusal {
@@ -101,9 +127,14 @@ impl Refusal {
     pub fn reason(self) -> Reason {
         match self {
             Refusal::NotReady | Refusal::NotForVenue => Reason::Other,
-            Refusal::NotOffered | Refusal::Filter | Refusal::TooLarge => Reason::Filter,
+            Refusal::NotOffered | Refusal::Filter => Reason::Filter,
             Refusal::IdUsed => Reason::Duplicate,
-            Refusal::RateLimit => Reason::RateLimit,
+            Refusal::RateLimit | Refusal::Pace => Reason::RateLimit,
+            Refusal::Stopping => Reason::Stopping,
+            Refusal::TooLarge => Reason::TooLarge,
+            Refusal::Collar => Reason::Collar,
+            Refusal::Symbol | Refusal::Unreadable => Reason::Unreadable,
+            Refusal::Clock => Reason::Clock,
         }
     }
 }
@@ -126,6 +157,10 @@ pub struct TradeSession {
     pub(super) instrument: Instrument,
     pub(super) encoder: Encoder,
     pub(super) gate: Gate,
+    pub(super) last_gate: LastGate,
+    pub(super) duty: Duty,
+    pub(super) successor: Successor,
+    pub(super) entry_window_ns: i64,
     pub(super) flights: InFlight,
     pub(super) orders: OrderTable,
     pub(super) budget: Budget,
@@ -135,7 +170,7 @@ pub struct TradeSession {
     pub(super) account_known: bool,
     stream: Option<StreamState>,
     request_timeout_ns: i64,
-    retry_at: Time,
+    pub(super) retry_at: Time,
     retry_ns: i64,
     silent_clocks: u32,
     forget_at: Time,
@@ -167,7 +202,11 @@ impl TradeSession {
         let windows_ms = (settings.recv_window_orders_ms, settings.recv_window_queries_ms);
         Self {
             instrument: settings.instrument,
-            gate: Gate { instrument: settings.instrument, order_notional_max: settings.order_notional_max },
+            gate: Gate { instrument: settings.instrument },
+            last_gate: LastGate::new(settings.instrument.symbol, settings.bounds),
+            duty: Duty::default(),
+            successor: Successor::None,
+            entry_window_ns: i64::from(settings.recv_window_orders_ms) * NANOS_PER_MILLI,
             encoder: Encoder::new(settings.instrument, settings.api_key, settings.signer, windows_ms),
             flights: InFlight::default(),
             orders: OrderTable::default(),
@@ -191,12 +230,31 @@ impl TradeSession {
     ///
     /// During a planned roll-over the older connection may still deliver; its answers are understood.
     pub fn on_open(&mut self, now: Time, out: &mut impl FnMut(&[u8])) {
-        (self.logged_on, self.account_known, self.silent_clocks) = (false, false, 0);
-        self.retry_ns = RETRY_NS;
+        self.budget.spend(CONNECT_COST, self.clock.venue_time(now));
+        self.successor = Successor::None;
+        self.restart(now);
         let mut io = Io { now, emit: &mut |_| {}, note: &mut |_| {}, out };
+        self.pay_kill_first(&mut io);
+        if self.budget.held(now) >= Hold::AllButCancels {
+            return; // `on_timer` begins the session once the venue will hear it
+        }
         self.begin_session(&mut io);
         self.clock.begin_round(now);
         self.ask(Asked::Clock, &mut io);
+    }
+
+    /// A connection serves on which nothing was said yet: its session begins with the next `on_timer`.
+    pub(super) fn restart(&mut self, now: Time) {
+        (self.logged_on, self.account_known, self.silent_clocks) = (false, false, 0);
+        (self.retry_ns, self.retry_at) = (RETRY_NS, now);
+        if self.stage != Stage::Barred {
+            self.stage = Stage::LoggingOn;
+        }
+    }
+
+    /// The newest mid price, read from the wire at `at`: what the last gate measures orders by.
+    pub fn set_mid(&mut self, mid: Price, at: Time) {
+        self.last_gate.set_mid(mid, at);
     }
 
     /// One whole frame.
@@ -223,11 +281,12 @@ impl TradeSession {
         if let Some(at) = envelope.event_at {
             return self.on_event(frame, at, io);
         }
-        let venue_now = self.clock.venue_time(io.now);
-        for count in &envelope.counts {
-            self.budget.observe(count, venue_now);
+        let flight = envelope.id.and_then(|number| self.flights.take(number));
+        let (venue_now, in_flight) = (self.clock.venue_time(io.now), self.flights.cost());
+        for count in envelope.counts.iter().filter(|count| !count.kind.is_empty()) {
+            self.budget.observe(count, in_flight, venue_now);
         }
-        match envelope.id.and_then(|number| self.flights.take(number)) {
+        match flight {
             Some(flight) => self.on_answer(frame, envelope, flight, io),
             None if matches!(envelope.status, 401 | 403) => {
                 self.bar(io);
@@ -275,10 +334,11 @@ impl TradeSession {
         if !self.is_open() {
             return FrameKind::Control;
         }
-        if now >= self.retry_at {
+        self.pay_kill(&mut io);
+        if now >= self.retry_at && self.budget.held(now) < Hold::AllButCancels {
             self.begin_session(&mut io);
         }
-        if self.budget.held(now) == Hold::None && self.clock.begin_round(now) {
+        if self.may_ask(now) && self.clock.begin_round(now) {
             self.ask(Asked::Clock, &mut io);
         }
         self.ask_what_is_due(&mut io);
@@ -307,6 +367,11 @@ impl TradeSession {
         self.stage == Stage::Ready
     }
 
+    /// End of a ban of our address that is in force.
+    pub fn banned_until(&self, now: Time) -> Option<Time> {
+        self.budget.banned_until(now)
+    }
+
     /// Whether the venue refused our key; only a restart ends that.
     pub fn is_barred(&self) -> bool {
         self.stage == Stage::Barred
@@ -330,7 +395,13 @@ impl TradeSession {
     }
 
     pub(super) fn head(&self, request_id: u64, now: Time) -> Head {
-        Head { request_id, timestamp: self.clock.timestamp(now), logged_on: self.logged_on }
+        Head { request_id, timestamp: self.clock.timestamp(now), logged_on: self.logged_on, slack_ms: 0 }
+    }
+
+    /// Whether a question may be sent: neither the venue's word nor a full count forbids it.
+    pub(super) fn may_ask(&mut self, now: Time) -> bool {
+        let venue_now = self.clock.venue_time(now);
+        self.budget.held(now) <= Hold::Orders && self.budget.has_room(Cost::one(QUERY_WEIGHT, 0), venue_now)
     }
 
     /// Sends a request of the session's own.
@@ -341,7 +412,7 @@ impl TradeSession {
         let weight = match asked {
             Asked::Order(id, _) => {
                 self.encoder.order_status(head, self.target(0, id), &mut text);
-                4
+                QUERY_WEIGHT
             }
             Asked::Trades(id) => {
                 let known = self.orders.find(id).and_then(|at| self.orders.row(at));
@@ -353,20 +424,24 @@ impl TradeSession {
                 self.encoder.account(head, &mut text);
                 20
             }
-            Asked::Logon => {
+            Asked::Logon | Asked::NextLogon => {
                 self.encoder.logon(head, &mut text);
                 2
             }
-            Asked::Subscribe => {
+            Asked::Subscribe | Asked::NextSubscribe => {
                 self.encoder.subscribe(head, &mut text);
                 2
+            }
+            Asked::CancelAll => {
+                self.encoder.cancel_all(head, &mut text);
+                1
             }
             _ => {
                 self.encoder.time(head, &mut text);
                 1
             }
         };
-        self.budget.spend(LimitKind::Weight, weight, self.clock.venue_time(io.now));
+        self.budget.spend(Cost::one(weight, 0), self.clock.venue_time(io.now));
         (io.out)(&text);
         self.scratch = text;
         true
@@ -429,7 +504,7 @@ impl TradeSession {
         if !self.orders.is_due(io.now) || !self.is_open() {
             return;
         }
-        let may_ask = self.budget.held(io.now) == Hold::None;
+        let may_ask = self.may_ask(io.now);
         for at in 0..self.orders.len() {
             let Some(row) = self.orders.row_mut(at) else { continue };
             let (query, trades) = (row.query_at <= io.now, row.trades_at <= io.now);
@@ -460,6 +535,7 @@ impl TradeSession {
             Asked::Account => {
                 self.ask(Asked::Account, io);
             }
+            Asked::NextLogon | Asked::NextSubscribe => {} // the link drops a connection that brings no data
             _ => self.tell_unknown(asked, Reason::Other, 0, io),
         }
     }
