@@ -1,7 +1,7 @@
 //! The front door: parse the verb, run it, exit code.
 
 use clap::{Parser, Subcommand};
-use sol_volume_bot::cli::{check, control, decode, demo, explain, replay, run, sim, status};
+use sol_volume_bot::cli::{check, control, decode, demo, explain, guard, replay, run, sim, status};
 use std::process::ExitCode;
 
 /// Live execution engine: buys SOL when memecoin volume falls, guards it, takes profit twice, gets out at the stop.
@@ -34,6 +34,8 @@ enum Verb {
     Replay(replay::ReplayArgs),
     /// Why a trade, why none, what became of an order
     Explain(explain::ExplainArgs),
+    /// Look after the orders of an engine that is frozen or dead
+    Guard(guard::GuardArgs),
     /// What a running engine does
     Status(status::StatusArgs),
     /// Tell a running engine to enter no more until `resume`
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
         Verb::Decode(args) => decode::run(&args),
         Verb::Replay(args) => replay::run(&args),
         Verb::Explain(args) => explain::run(&args),
+        Verb::Guard(args) => guard::run(&args),
         Verb::Status(args) => status::run(&args),
         Verb::Pause(args) => control::run("pause", &args),
         Verb::Resume(args) => control::run("resume", &args),

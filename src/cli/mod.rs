@@ -7,6 +7,7 @@ pub mod control;
 pub mod decode;
 pub mod demo;
 pub mod explain;
+pub mod guard;
 mod house;
 mod logger;
 mod paper;

@@ -31,6 +31,8 @@ const KEY_CODES: [i32; 4] = [-2014, -2015, -1022, -1002];
 
 /// Venue code: no order ever had that name.
 const NO_SUCH_ORDER: i32 = -2013;
+/// Venue code: the order is not open.
+const NOTHING_TO_CANCEL: i32 = -2011;
 
 /// The venue's rules at start.
 #[derive(Clone, Debug)]
@@ -144,6 +146,21 @@ pub struct Account<'d, 'a> {
 }
 
 impl Account<'_, '_> {
+    /// Cancels these orders (a leg takes its whole list with it); one that is gone already is fine.
+    pub fn cancel(&self, orders: &[ClientOrderId]) -> Result<(), Failure> {
+        let desk = self.desk;
+        for id in orders {
+            let url = format!("{}{}", desk.base_url, desk.signed().order(self.instrument.symbol, *id));
+            let request = desk.agent.delete(&url).header(rest::API_KEY_HEADER, desk.api_key);
+            let body = desk.body_of(request.call(), "DELETE /api/v3/order")?;
+            match rest::venue_error(&body) {
+                None | Some(RestError::Venue { code: NOTHING_TO_CANCEL, .. }) => {}
+                Some(why) => return Err(desk.refused(&why)),
+            }
+        }
+        Ok(())
+    }
+
     fn trades(&self, from: Option<i64>) -> Result<Vec<FillAnswer>, Failure> {
         let target = self.desk.signed().my_trades(self.instrument.symbol, from);
         self.desk.get(&target, |body| rest::my_trades(body, self.instrument))

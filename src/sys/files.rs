@@ -13,6 +13,7 @@ use std::path::Path;
 
 /// Name of the lock file inside the data directory; it holds the owner's process id.
 pub const LOCK_FILE: &str = "engine.lock";
+const GUARD_LOCK_FILE: &str = "guard.lock";
 
 /// Why a file or directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -27,11 +28,13 @@ pub enum FileError {
         /// What the system said.
         error: io::Error,
     },
-    /// Another engine has it.
-    #[error("`{path}`: in use by another engine (process {pid}); stop it, or choose another storage.data_dir")]
+    /// Another engine (or guard) has it.
+    #[error("`{path}`: in use by another {who} (process {pid}); stop it, or choose another storage.data_dir")]
     Locked {
         /// The data directory.
         path: String,
+        /// What has it: an engine or a guard.
+        who: &'static str,
         /// The holder's process id as it wrote it.
         pid: String,
     },
@@ -50,16 +53,25 @@ fn io_error(path: &Path, what: &'static str) -> impl FnOnce(io::Error) -> FileEr
     move |error| FileError::Io { path, what, error }
 }
 
-/// The right to be the one engine of a data directory; lasts as long as the value.
+/// The right to be the one engine (or the one guard) of a data directory; lasts as long as the value.
 #[derive(Debug)]
 pub struct DirLock {
     _file: File, // the lock lives with the open file
 }
 
-/// Creates `dir` where it is missing and locks it.
+/// Creates `dir` where it is missing and locks it for the one engine.
 pub fn lock_dir(dir: &Path) -> Result<DirLock, FileError> {
+    lock_for(dir, LOCK_FILE, "engine")
+}
+
+/// Creates `dir` where it is missing and locks it for the one guard; an engine may hold it as well.
+pub fn lock_guard(dir: &Path) -> Result<DirLock, FileError> {
+    lock_for(dir, GUARD_LOCK_FILE, "guard")
+}
+
+fn lock_for(dir: &Path, file: &str, who: &'static str) -> Result<DirLock, FileError> {
     fs::create_dir_all(dir).map_err(io_error(dir, "create the directory"))?;
-    let path = dir.join(LOCK_FILE);
+    let path = dir.join(file);
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(0o644);
     let mut file = options.open(&path).map_err(io_error(&path, "open for writing"))?;
@@ -69,7 +81,7 @@ pub fn lock_dir(dir: &Path) -> Result<DirLock, FileError> {
             let mut pid = String::new();
             let known = (&file).take(20).read_to_string(&mut pid).is_ok() && !pid.trim().is_empty();
             let pid = if known { pid.trim().to_owned() } else { "unknown".to_owned() };
-            return Err(FileError::Locked { path: dir.display().to_string(), pid });
+            return Err(FileError::Locked { path: dir.display().to_string(), who, pid });
         }
         Err(TryLockError::Error(error)) => return Err(io_error(&path, "lock")(error)),
     }

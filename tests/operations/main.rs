@@ -5,6 +5,7 @@
 mod certs;
 mod disk;
 mod edges;
+mod guard;
 mod refusals;
 mod rig;
 mod secrets;

@@ -7,13 +7,13 @@ mod parts;
 mod past;
 mod standing;
 
-pub use parts::{api_key, net, signer};
+pub use parts::{alert_settings, api_key, endpoint, guard_signer, net, signer};
 pub use standing::House;
 
 use super::venue_facts::{Desk, VenueFacts};
 use super::{Failure, exit};
 use crate::config::{Config, Mode, Secrets};
-use crate::engine::Engine;
+use crate::engine::{Engine, Setup};
 use crate::ledger::journal::{Finding, JOURNAL_DIR, Writer, WriterSettings};
 use crate::ledger::{CsvFiles, Ledger, Market};
 use crate::recovery::Past;
@@ -148,8 +148,8 @@ pub fn build(blueprint: Blueprint) -> Result<House, Failure> {
     let ops = open_ops(&blueprint, &common)?;
     let mut ground = ground(&blueprint)?;
     let pollers = parts::pollers(config, &ground.ledger, clock)?;
-    let alerts = Alerts::start(parts::alert_settings(config, &blueprint.secrets), clock, &common.lines)
-        .map_err(|why| failed(&why))?;
+    let alerts =
+        Alerts::start(alert_settings(config, &blueprint.secrets), clock, &common.lines).map_err(|why| failed(&why))?;
 
     let plan = topology::plan(&parts::thread_wishes(config), &cores::allowed(), cores::usable_count());
     let runners = Runners::open(&plan).map_err(|why| failed(&why))?;
@@ -159,9 +159,7 @@ pub fn build(blueprint: Blueprint) -> Result<House, Failure> {
 
     let (links, settings, order_link, session) = connections(&blueprint, (&ground.facts, &ground.past), &runners)?;
     let setup = parts::engine_setup(config, &mut ground.ledger, (&ground.facts, &ground.past), ground.epoch, clock)?;
-    let mut status = Status::new(clock.now(), config.mode.name(), config.symbols.spot.to_string(), ground.epoch);
-    status.pauses = setup.paused.iter().collect();
-    status.consecutive_losses = setup.consecutive_losses;
+    let status = first_status(config, &setup, clock);
     ground.journal.start(&setup);
     let watch = gateway_watch(&common, &runners);
     let heartbeat = heartbeat(config, ground.epoch, clock, &ground.past)?;
@@ -231,6 +229,14 @@ fn set_going(
         trading.push(runner.spawn(agents, clock, Arc::clone(stop)).map_err(|why| failed(&why))?);
     }
     Ok(trading)
+}
+
+/// What is known before anything happened.
+fn first_status(config: &Config, setup: &Setup, clock: Clock) -> Status {
+    let mut status = Status::new(clock.now(), config.mode.name(), config.symbols.spot.to_string(), setup.epoch);
+    status.pauses = setup.paused.iter().collect();
+    status.consecutive_losses = setup.consecutive_losses;
+    status
 }
 
 /// The page that the guard reads, where one is configured and there is money to guard.

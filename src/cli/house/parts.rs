@@ -47,6 +47,11 @@ pub fn signer(config: &Config, secrets: &Secrets) -> Result<Signer, Failure> {
     signer_of("exchange.binance_sec", config.exchange.binance_key_type, secrets)
 }
 
+/// The signer of the guard's key, from secrets made by `config::load_guard`. Errors: as [`signer`].
+pub fn guard_signer(config: &Config, secrets: &Secrets) -> Result<Signer, Failure> {
+    signer_of("guard.binance_sec", config.guard.binance_key_type, secrets)
+}
+
 fn signer_of(key: &str, kind: KeyType, secrets: &Secrets) -> Result<Signer, Failure> {
     let secret = secrets.binance_secret.as_ref().map(|secret| secret.expose_secret().to_owned());
     let Some(secret) = secret else {
