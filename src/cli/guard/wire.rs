@@ -212,7 +212,7 @@ impl Wire {
         link.register(&poller.registry()?, 0)?;
         let mut encoder = Encoder::new(instrument, api_key, signer, (RECV_WINDOW_MS, RECV_WINDOW_MS));
         let mut hello = Vec::new();
-        encoder.time(Head { request_id: HELLO, timestamp: Millis(0), logged_on: false }, &mut hello);
+        encoder.time(Head { request_id: HELLO, timestamp: Millis(0), slack_ms: 0, logged_on: false }, &mut hello);
         let mut venue_clock = VenueClock::default();
         venue_clock.set_offset(offset_ns);
         let inbox = Inbox { hello, frames: VecDeque::new(), opened: 0 };
@@ -279,7 +279,7 @@ impl Wire {
         let id = self.next_id;
         self.next_id += 1;
         let timestamp = self.venue_clock.timestamp(self.clock.now());
-        encode(&mut self.encoder, Head { request_id: id, timestamp, logged_on: false }, &mut self.buf);
+        encode(&mut self.encoder, Head { request_id: id, timestamp, slack_ms: 0, logged_on: false }, &mut self.buf);
         match self.link.send(Target::Current, &self.buf) {
             Ok(_) => Ok(id),
             Err(why) if why.nothing_left() => Err(WireError::NotOpen),
