@@ -21,7 +21,10 @@ pub struct Folder(pub PathBuf);
 
 impl Folder {
     pub fn new(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("svb-journal-{name}-{}", std::process::id()));
+        Folder::within(std::env::temp_dir(), name)
+    }
+    pub fn within(place: impl AsRef<Path>, name: &str) -> Folder {
+        let path = place.as_ref().join(format!("svb-journal-{name}-{}", std::process::id()));
         fs::remove_dir_all(&path).ok();
         fs::create_dir_all(&path).expect("temporary directory");
         Folder(path)
