@@ -20,7 +20,7 @@ pub enum Command {
     Cancel(CancelOrder),
     /// Cancel an order list, both legs.
     CancelList(CancelList),
-    /// Cancel one order (and its list) and, only if that worked, send another.
+    /// Cancel one order (and its list) of which nothing is filled and, only if that worked, send another.
     CancelReplace(CancelReplace),
     /// Cancel everything of the symbol.
     CancelAll,

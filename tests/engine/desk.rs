@@ -297,9 +297,13 @@ impl Desk {
                 let id = replace.cancel.target;
                 let Leg::Stop(slot) = id.leg else { panic!("a close replaces a stop") };
                 let tp = ClientOrderId { leg: Leg::TakeProfit(slot), ..id };
-                let was_live = self.venue.is_live(id);
-                self.cancel_list(tp, id);
-                let worked = was_live && self.on_cancel == Answer::Proper;
+                let was_whole = self.venue.orders.get(&id).is_some_and(|held| held.is_live() && held.filled.0 == 0);
+                if was_whole {
+                    self.cancel_list(tp, id);
+                } else {
+                    self.venue.reports.push_back(word(id, ExecKind::CancelRejected));
+                }
+                let worked = was_whole && self.on_cancel == Answer::Proper;
                 if worked {
                     self.place(replace.new);
                 } else if !matches!(self.on_cancel, Answer::Lost | Answer::Mute) {
@@ -414,6 +418,16 @@ impl Desk {
         let stop = ClientOrderId { leg: Leg::Stop(slot), ..id };
         self.venue.fill(id, qty.unwrap_or(held.leaves()), held.order.price, Liquidity::Maker);
         self.venue.end(stop, OrderStatus::Expired, Reason::OcoTrigger);
+        if !self.hold_reports {
+            self.deliver();
+        }
+    }
+    /// A slot's stop triggers and sells `qty`; the rest of it stays open.
+    pub fn fill_stop(&mut self, slot: u8, qty: Qty, price: &str) {
+        let id = self.live_id(Leg::Stop(slot));
+        let target = ClientOrderId { leg: Leg::TakeProfit(slot), ..id };
+        self.venue.end(target, OrderStatus::Expired, Reason::OcoTrigger);
+        self.venue.fill(id, qty, px(price), Liquidity::Taker);
         if !self.hold_reports {
             self.deliver();
         }

@@ -3,6 +3,7 @@
 //! Thread: any.  Invariants: no clock, no socket; the desk turns the time.
 
 mod again;
+mod closes;
 mod day;
 mod desk;
 mod doubts;

@@ -93,6 +93,7 @@ fn a_cancel_replace_never_opens_a_second_position_when_the_cancel_failed() {
     let request = desk.send(every_command().remove(9));
     assert_eq!(request["method"], "order.cancelReplace");
     assert_eq!(request["params"]["cancelReplaceMode"], "STOP_ON_FAILURE");
+    assert_eq!(request["params"]["cancelRestrictions"], "ONLY_NEW", "a stop that began to fill is not replaced");
     assert_eq!(request["params"]["cancelOrderId"], 12_000_001);
     assert_eq!(request["params"]["type"], "MARKET");
 }

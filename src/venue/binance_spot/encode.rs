@@ -126,12 +126,14 @@ impl Encoder {
         params.order(order);
     }
 
-    /// `order.cancelReplace`, in the mode that sends nothing if the cancel failed.
+    /// `order.cancelReplace`, in the mode that sends nothing if the cancel failed; and it fails for an order that began to
+    /// fill, because the new one was sized by an order that stood whole.
     pub fn cancel_replace(&mut self, head: Head, target: Target, new: &NewOrder, buf: &mut Vec<u8>) {
         let mut params = self.open(head, "order.cancelReplace", buf);
         params.key();
         params.target(target, "cancelOrderId", "cancelOrigClientOrderId");
         params.text("cancelReplaceMode", b"STOP_ON_FAILURE");
+        params.text("cancelRestrictions", b"ONLY_NEW");
         params.order(new);
     }
 
