@@ -1,8 +1,8 @@
 //! Getting out: every resting exit cancelled, what is proven sold at the market, until nothing above dust is left.
 //!
 //! Thread: any.  Invariants: a close sells at most the proven coins that no other live sell speaks for; it waits for
-//! proof, never resends, and tries at a bounded rate: after [`ROUNDS_MAX`] rounds somebody is woken and it goes on
-//! slowly, because a position without a stop is never left alone.
+//! proof, never resends, and tries at a bounded rate: after [`ROUNDS_MAX`] rounds, or [`WAITS_MAX`] looks in vain,
+//! somebody is woken and it goes on, because a position without a stop is never left alone.
 
 use super::Engine;
 use super::exits::{Pair, SLOTS};
@@ -20,6 +20,8 @@ const ROUNDS_MAX: u16 = 8;
 const LIMIT_ROUNDS: u16 = 2;
 /// Between two later rounds.
 const ROUND_DELAY_NS: i64 = 250 * NANOS_PER_MILLI;
+/// Looks in vain, [`ROUND_DELAY_NS`] apart, before somebody is woken: 15 s, longer than a lost order takes to be proven.
+const WAITS_MAX: u16 = 60;
 /// Between two rounds after [`ROUNDS_MAX`].
 const SLOW_DELAY_NS: i64 = 5 * NANOS_PER_SEC;
 
@@ -34,8 +36,17 @@ pub(super) struct Closing {
     pub order: Option<ClientOrderId>,
     /// When to look again.
     pub next_at: Time,
+    /// Looks in vain so far.
+    waits: u16,
     /// The venue says that the coins are not there: sell no more than it says there are.
     pub capped: bool,
+}
+
+impl Closing {
+    /// Whether nothing came of it for so long that somebody was woken.
+    pub(super) fn has_waited(&self) -> bool {
+        self.waits >= WAITS_MAX
+    }
 }
 
 impl Engine {
@@ -49,7 +60,7 @@ impl Engine {
         let (mid, qty) = (self.book.mid().unwrap_or(Price::ZERO), self.position.qty());
         out.push(Command::Record(Record::Exit { reason, mid, qty }));
         out.push(Command::Alert(Alert::Stop { reason, mid, qty }));
-        self.close = Some(Closing { reason, rounds: 0, order: None, next_at: Time::NONE, capped: false });
+        self.close = Some(Closing { reason, rounds: 0, order: None, next_at: Time::NONE, waits: 0, capped: false });
         self.drive_close(out);
         assert!(self.entry.is_none(), "no entry while getting out");
         assert!(self.close.is_some(), "a close begun is under way");
@@ -69,21 +80,25 @@ impl Engine {
                     self.orders.cancel_pair(pair.list, self.now, out);
                 }
             }
-            return self.look_again(ROUND_DELAY_NS);
+            return self.look_again(out);
         }
         let is_settled = |id| self.orders.get(id).is_none_or(|order| order.is_settled());
         if !closing.order.is_none_or(is_settled) {
-            return self.look_again(ROUND_DELAY_NS);
+            return self.look_again(out);
         }
         if closing.rounds > LIMIT_ROUNDS && self.now < closing.next_at {
             return;
         }
         self.sell_proven(out);
     }
-    fn look_again(&mut self, delay_ns: i64) {
+    /// Something is still to be proven: looks again, and wakes somebody if that goes on.
+    fn look_again(&mut self, out: &mut CommandBuf) {
         let now = self.now;
-        if let Some(closing) = self.close.as_mut().filter(|closing| closing.next_at <= now) {
-            closing.next_at = now.plus(delay_ns);
+        let Some(closing) = self.close.as_mut().filter(|closing| closing.next_at <= now) else { return };
+        closing.next_at = now.plus(ROUND_DELAY_NS);
+        closing.waits = closing.waits.saturating_add(1);
+        if closing.waits >= WAITS_MAX {
+            self.pauses.pause(PauseReason::Exit, out);
         }
     }
     /// One whole pair holds all coins: cancel it and sell in one message. The venue sells only if the cancel worked.
@@ -144,7 +159,7 @@ impl Engine {
         let max = if max.0 > 0 { max.min(self.instrument.qty_max) } else { self.instrument.qty_max };
         let qty = self.instrument.qty_floor(free.min(max));
         if self.instrument.is_dust(self.dust_price(), qty) || !self.orders.has_room(1) {
-            return self.look_again(ROUND_DELAY_NS);
+            return self.look_again(out);
         }
         let accepts = |price: &Price| self.instrument.accepts(*price, qty);
         let limit = self.close_limit(closing).filter(accepts);

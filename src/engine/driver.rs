@@ -133,8 +133,8 @@ fn refuse(order: &Command, reports: &mut VecDeque<ExecutionReport>) {
             put(list.take_profit, ExecKind::CancelRejected);
             put(list.stop, ExecKind::CancelRejected);
         }
-        Command::Query(query) => put(query.target, ExecKind::Unknown),
-        Command::CancelAll | Command::ArmTimer { .. } | Command::Alert(_) | Command::Record(_) => {}
+        // A question never asked tells nothing of its order, and the engine asks again by itself.
+        Command::Query(_) | Command::CancelAll | Command::ArmTimer { .. } | Command::Alert(_) | Command::Record(_) => {}
     }
 }
 

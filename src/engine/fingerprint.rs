@@ -44,7 +44,7 @@ impl Engine {
     }
 
     fn put_order(&self, order: &Order, hash: &mut DefaultHasher) {
-        self.relative(order.ask.id).hash(hash);
+        (self.relative(order.ask.id), order.standing as u8).hash(hash);
         (order.status.name(), order.filled, order.cum, order.ask.qty, order.reason).hash(hash);
         (order.venue_order_id.0 != 0, order.list_id != 0, order.is_known(), order.asked.min(13)).hash(hash);
         let patience = match order.status {
@@ -61,8 +61,9 @@ impl Engine {
     }
     fn put_close(&self, hash: &mut DefaultHasher) {
         let Some(closing) = self.close else { return false.hash(hash) };
-        let Closing { reason, rounds, order, next_at, capped } = closing;
-        (reason.name(), rounds, order.map(|id| self.relative(id)), self.until(next_at), capped).hash(hash);
+        let Closing { reason, rounds, order, next_at, capped, .. } = closing;
+        (reason.name(), rounds, closing.has_waited(), order.map(|id| self.relative(id)), self.until(next_at), capped)
+            .hash(hash);
     }
     /// An id as its distance from the newest of its kind.
     fn relative(&self, id: ClientOrderId) -> (u32, u32, Leg, u16) {

@@ -226,15 +226,19 @@ impl Orders {
             Step::Revived(status) => {
                 order.set_status(status, now);
                 contradiction = true;
+                if matches!(report.id.leg, Leg::TakeProfit(_) | Leg::Stop(_)) {
+                    order.standing = Standing::Stray; // its slot may have gone on without it
+                }
             }
             Step::Stay | Step::LateFill => {}
         }
         order.learn(report, told, now);
         let answered =
             !matches!(told, Told::New | Told::FillPart | Told::CancelRejected | Told::CancelUnheard | Told::NoAnswer);
-        if order.is_settled() || (order.is_live() && answered) {
+        let is_booked = order.cum <= order.filled;
+        if order.is_settled() || (order.is_live() && answered && is_booked) {
             order.ask_at = Time::NONE;
-        } else if order.status == OrderStatus::Unknown || order.status.is_done() {
+        } else if order.status == OrderStatus::Unknown || order.status.is_done() || !is_booked {
             order.doubt(now);
         }
         contradiction |= order.filled > order.ask.qty;

@@ -11,6 +11,7 @@ mod venue;
 mod world;
 
 use search::{Bounds, Search, Seen};
+use sol_volume_bot::types::event::Control;
 use venue::Part;
 use world::{Move, Serve, World, small_setup};
 
@@ -55,6 +56,14 @@ fn explore(name: &str, root: &World, depth: u8, faults: u8) {
     println!("{:?}", from.elapsed());
 }
 
+/// Resting exits, and the operator has just said flatten.
+fn closing() -> World {
+    let mut world = protected();
+    world.make(Move::Say(Control::Flatten)).unwrap_or_else(|fault| panic!("{fault}"));
+    assert_eq!(world.up.len(), 2, "both pairs are being cancelled");
+    world
+}
+
 #[test]
 fn from_the_entry_every_history_keeps_the_rules() {
     explore("entry, any faults", &entering(1), 4, u8::MAX);
@@ -64,6 +73,22 @@ fn from_resting_exits_every_history_keeps_the_rules() {
     explore("exits, any faults", &protected(), 4, u8::MAX);
 }
 #[test]
+fn from_a_close_every_history_keeps_the_rules() {
+    explore("close, any faults", &closing(), 4, u8::MAX);
+}
+#[test]
 fn a_whole_trade_keeps_the_rules_with_two_faults_anywhere() {
-    explore("whole trade", &entering(1), 8, 2);
+    explore("entry, two faults", &entering(1), 7, 2);
+}
+#[test]
+fn a_close_keeps_the_rules_with_two_faults_anywhere() {
+    explore("close, two faults", &closing(), 7, 2);
+}
+#[test]
+fn resting_exits_keep_the_rules_with_one_fault_anywhere() {
+    explore("exits, one fault", &protected(), 8, 1);
+}
+#[test]
+fn two_tranches_keep_the_rules_with_one_fault_anywhere() {
+    explore("two tranches, one fault", &entering(2), 8, 1);
 }

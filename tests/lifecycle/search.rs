@@ -193,7 +193,7 @@ impl World {
             }
             Request::Replace(_) => serve(Serve::Properly(Part::Half), 1),
             Request::Oco(_) => serve(Serve::Refuse(Reason::PriceMoved), 1),
-            Request::CancelList(_) | Request::CancelAll | Request::Query(_) => {}
+            Request::Cancel(_) | Request::CancelList(_) | Request::CancelAll | Request::Query(_) => {}
         }
         if !matches!(request, Request::CancelAll | Request::Query(_)) {
             serve(Serve::Refuse(Reason::RateLimit), 1);
@@ -234,6 +234,7 @@ impl World {
         match request {
             Request::Place(new) => (0, self.relative(new.id), new.qty, new.price).hash(hash),
             Request::Oco(oco) => (1, self.relative(oco.stop), oco.qty, oco.tp_price).hash(hash),
+            Request::Cancel(id) => (6, self.relative(*id)).hash(hash),
             Request::CancelList(list) => (2, self.relative(list.stop)).hash(hash),
             Request::Replace(both) => (3, self.relative(both.cancel.target), both.new.qty).hash(hash),
             Request::CancelAll => 4.hash(hash),

@@ -3,9 +3,10 @@
 //! Thread: any.  Invariants: a pair locks its coins once; the first fill of a target ends its stop, a trigger ends the
 //! target; a sale of more than the engine bought is a fault of the engine's, whatever else lies in the account.
 
-use crate::day::{instrument, px, word};
+use crate::day::{instrument, params, px, word};
 use sol_volume_bot::types::command::{NewOco, NewOrder};
 use sol_volume_bot::types::order::*;
+use sol_volume_bot::types::reconcile::RestingOrder;
 use sol_volume_bot::types::record::{FillRow, OrderStatus};
 use sol_volume_bot::types::units::*;
 use sol_volume_bot::types::{ClientOrderId, Leg, Time, VenueOrderId};
@@ -22,7 +23,9 @@ pub enum Part {
 pub struct Held {
     pub id: ClientOrderId,
     pub side: Side,
+    pub kind: OrderKind,
     pub price: Price,
+    pub stop_price: Price,
     pub qty: i64,
     pub filled: i64,
     pub status: OrderStatus,
@@ -39,6 +42,20 @@ impl Held {
     }
     pub fn leaves(&self) -> i64 {
         self.qty - self.filled
+    }
+    /// As a look at the open orders finds it.
+    pub fn resting(&self) -> RestingOrder {
+        RestingOrder {
+            id: self.id,
+            venue_order_id: VenueOrderId(self.number),
+            list_id: self.list,
+            side: self.side,
+            kind: self.kind,
+            qty: Qty(self.qty),
+            cum_qty: Qty(self.filled),
+            price: self.price,
+            stop_price: self.stop_price,
+        }
     }
 }
 
@@ -100,7 +117,9 @@ impl Venue {
         let held = Held {
             id: new.id,
             side: new.side,
+            kind: new.kind,
             price: new.price,
+            stop_price: if new.kind == OrderKind::StopLoss { params().stop_loss } else { Price::ZERO },
             qty: new.qty.0,
             filled: 0,
             status: OrderStatus::Working,

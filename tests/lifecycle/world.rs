@@ -9,7 +9,9 @@ use sol_volume_bot::engine::{Engine, OpenPosition, Setup};
 use sol_volume_bot::types::command::*;
 use sol_volume_bot::types::event::*;
 use sol_volume_bot::types::order::*;
+use sol_volume_bot::types::reconcile::{ReconcileTrigger, Reconciled};
 use sol_volume_bot::types::record::{OrderStatus, Record};
+use sol_volume_bot::types::setup::RESTING_MAX;
 use sol_volume_bot::types::units::*;
 use sol_volume_bot::types::{ClientOrderId, Event, EventKind, Leg, StreamId, Time};
 use std::rc::Rc;
@@ -66,6 +68,7 @@ pub enum Move {
 pub enum Request {
     Place(NewOrder),
     Oco(NewOco),
+    Cancel(ClientOrderId),
     CancelList(CancelList),
     Replace(CancelReplace),
     CancelAll,
@@ -236,7 +239,7 @@ impl World {
                 Request::Replace(both)
             }
             Command::CancelList(list) => Request::CancelList(list),
-            Command::Cancel(cancel) => return Err(format!("nothing here is cancelled alone: {}", cancel.target)),
+            Command::Cancel(cancel) => Request::Cancel(cancel.target),
             Command::CancelAll => Request::CancelAll,
             Command::Query(query) => Request::Query(query.target),
             Command::ArmTimer { id, at } => {
@@ -428,14 +431,17 @@ impl World {
         match request {
             Request::Place(new) => news = self.execute_taking(&new, part)?,
             Request::Oco(oco) => news = self.venue.accept_oco(&oco),
+            // One leg of a list takes the other with it.
+            Request::Cancel(id) => news = self.cancel([partner(id).unwrap_or(id), id]),
             Request::CancelList(list) => news = self.cancel([list.take_profit, list.stop]),
             Request::Replace(both) => {
                 let target = both.cancel.target;
-                let works = self.venue.is_live(target);
-                news = self.cancel([partner(target).unwrap_or(target), target]);
-                if works {
+                let is_whole = self.venue.get(target).is_some_and(|held| held.is_live() && held.filled == 0);
+                if is_whole {
+                    news = self.cancel([partner(target).unwrap_or(target), target]);
                     news.extend(self.execute_taking(&both.new, part)?);
                 } else {
+                    news.push(word(target, ExecKind::CancelRejected));
                     news.push(word(both.new.id, ExecKind::Rejected));
                 }
             }
@@ -486,7 +492,7 @@ impl World {
         }
         self.step(StreamId::BinanceUser, EventKind::Stream(StreamState::Down))
     }
-    /// A new engine from the venue's truth: what an earlier run left resting is cancelled before it starts.
+    /// A new engine from the venue's truth: what an earlier run left resting goes on protecting the coins.
     fn crash(&mut self, executed: bool) -> Outcome {
         let requests = std::mem::take(&mut self.up);
         if executed {
@@ -494,13 +500,14 @@ impl World {
                 self.execute(request, Part::All)?;
             }
         }
-        let live: Vec<_> = self.venue.orders.iter().filter(|held| held.is_live()).map(|held| held.id).collect();
-        for id in live {
-            self.venue.end(id, OrderStatus::Canceled, Reason::None);
-        }
         self.down.clear();
         self.late.clear();
         self.believed.clear();
+        let mut resting = [None; RESTING_MAX];
+        let live = self.venue.orders.iter().filter(|held| held.is_live());
+        for (place, held) in resting.iter_mut().zip(live) {
+            *place = Some(held.resting());
+        }
         (self.crashed, self.connected, self.connected_at, self.blind) = (true, true, self.now, false);
         let position = OpenPosition::of_fills(1, (Qty::ZERO, Notional::ZERO), &self.venue.trades);
         self.setup.epoch += 1;
@@ -508,6 +515,7 @@ impl World {
             position: position.filter(|open| open.qty.0 > 0),
             cash: Notional(self.venue.cash),
             base: Qty(self.setup.base.0 + self.venue.coins),
+            resting,
             trades_known_to: self.venue.trades.iter().map(|trade| trade.trade_id).max().unwrap_or(0),
             last_entry: Some(self.now),
             now: self.now,
@@ -518,7 +526,16 @@ impl World {
         self.told_coins = self.venue.coins;
         self.told = self.venue.trades.iter().map(|trade| trade.trade_id).collect();
         (self.no_buys, self.must_be_flat) = (false, false); // the operator's word died with the process
-        self.open()
+        self.open()?;
+        let found = Reconciled {
+            trigger: ReconcileTrigger::Start,
+            fills: 0,
+            ended: 0,
+            cash: Notional(self.venue.cash),
+            base: Qty(self.setup.base.0 + self.venue.coins),
+            is_quiet: true,
+        };
+        self.step(StreamId::BinanceUser, EventKind::Reconciled(found))
     }
 }
 
@@ -527,6 +544,7 @@ fn names(request: &Request) -> Vec<ClientOrderId> {
     match request {
         Request::Place(new) => vec![new.id],
         Request::Oco(oco) => vec![oco.take_profit, oco.stop],
+        Request::Cancel(id) => vec![*id],
         Request::CancelList(list) => vec![list.take_profit, list.stop],
         Request::Replace(both) => vec![both.cancel.target, both.new.id],
         Request::CancelAll | Request::Query(_) => Vec::new(),
