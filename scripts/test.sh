@@ -15,6 +15,11 @@ say 'lints'
 cargo clippy --locked --all-targets -- -D warnings
 say 'tests'
 cargo test --locked
+say 'the real binary, killed at more than 200 instants of a session'
+command -v strace >/dev/null || need_packages strace
+cargo test --locked --test faults killed_ -- --ignored --nocapture
+say 'the real binary behind a bad wire'
+./scripts/netem.sh
 say 'an official client of the venue against the built-in one'
 ./tests/official_client/run.sh
 say 'the static binary'

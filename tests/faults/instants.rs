@@ -57,9 +57,7 @@ impl Instant {
     pub fn wrapper(self) -> Vec<String> {
         let Instant::Inside(call, number) = self else { return Vec::new() };
         let (trace, inject) = (format!("trace={call}"), format!("inject={call}:signal=KILL:when={number}"));
-        ["strace", "-D", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject, "--"]
-            .map(str::to_owned)
-            .to_vec()
+        ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject, "--"].map(str::to_owned).to_vec()
     }
 }
 

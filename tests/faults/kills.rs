@@ -1,6 +1,7 @@
 //! SIGKILL at seeded instants of a session, and a new start on the same folder: nothing is lost, nothing is sent twice,
 //! the engine trades again within a second.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
@@ -41,6 +42,10 @@ fn kill_often(test: &str, base: u64, kills: usize, next: fn(&mut SplitMix64) -> 
         },
     );
     println!("{test}: {} sessions, {} kills", sum.trials, sum.shown.kills);
+    let calls: BTreeSet<&str> = sum.shown.struck.iter().copied().collect();
+    for call in calls {
+        println!("  inside {call}: {}", sum.shown.struck.iter().filter(|struck| **struck == call).count());
+    }
     println!("  start to trading, {}", spread(sum.shown.trading_ns.clone()));
     println!("  start to /readyz, {}", spread(sum.shown.ready_ns));
     let mut trading = sum.shown.trading_ns;

@@ -64,6 +64,7 @@ impl Sum {
     fn add(&mut self, shown: Shown) {
         self.trials += 1;
         self.shown.kills += shown.kills;
+        self.shown.struck.extend(shown.struck);
         self.shown.trading_ns.extend(shown.trading_ns);
         self.shown.ready_ns.extend(shown.ready_ns);
     }

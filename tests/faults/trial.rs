@@ -1,6 +1,7 @@
 //! One trial: a session of one round trip, killed at its instants and started again each time, then judged.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::unix::process::ExitStatusExt;
 
 use serde_json::Value;
 use sol_volume_bot::sim::market::SplitMix64;
@@ -56,8 +57,12 @@ impl Place {
 /// What one trial showed; times from the start of the process, of starts that were not cut short, ns.
 #[derive(Default)]
 pub struct Shown {
-    /// Kills carried out.
+    /// Kills at their instant.
     pub kills: usize,
+    /// Calls that the tracer struck in.
+    pub struck: Vec<&'static str>,
+    /// Runs that did not reach the end of the session.
+    pub runs: usize,
     /// Until orders can be sent, heard of and priced: every order of before is known, the order stream and the ticker
     /// are up.
     pub trading_ns: Vec<i64>,
@@ -119,16 +124,21 @@ impl Run {
 }
 
 /// How a run ended.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
+    /// Its instant has come, or was waited for in vain.
     Due,
+    /// The tracer struck.
+    Struck,
+    /// The session is over.
     Over,
 }
 
 fn run_on(run: &mut Run, rig: &mut Rig, script: &mut Session, shown: &mut Shown) -> Result<End, String> {
     while !run.is_due(rig) {
-        if rig.has_ended() {
-            return if run.instant.is_some() { Ok(End::Due) } else { Err("the engine ended by itself".to_owned()) };
+        if let Some(status) = rig.ended() {
+            let is_struck = run.is_traced() && status.signal() == Some(libc::SIGKILL);
+            return if is_struck { Ok(End::Struck) } else { Err(format!("the engine ended by itself: {status}")) };
         }
         run.look(rig, shown);
         if script.advance(rig, run.is_ready)? {
@@ -144,21 +154,29 @@ pub fn hold(place: &Place, random: &mut SplitMix64, instants: &[Instant]) -> Res
     let mut rig = place.rig();
     let mut script = Session::begin(&rig, random, place.step_ms_max);
     let mut shown = Shown::default();
-    let told =
-        |why: String, rig: &Rig, kills: usize| format!("{why}\nkilled {:?}\n{}", &instants[..kills], rig.story());
+    let told = |why: String, rig: &Rig, runs: usize| format!("{why}\nkilled {:?}\n{}", &instants[..runs], rig.story());
     for instant in instants.iter().copied().map(Some).chain([None]) {
         let mut run = Run::start(place, &mut rig, instant);
-        let end = run_on(&mut run, &mut rig, &mut script, &mut shown).map_err(|why| told(why, &rig, shown.kills))?;
+        let end = run_on(&mut run, &mut rig, &mut script, &mut shown).map_err(|why| told(why, &rig, shown.runs))?;
         if end == End::Over && !run.is_traced() {
             break;
         }
         if end == End::Over {
             rig.terminate(); // the tracer may yet strike
         }
-        rig.kill();
-        shown.kills += 1;
+        let status = rig.kill();
+        let is_own = match end {
+            End::Due => !run.is_traced(), // else it is an ordinary kill, and the tracer's is still owed
+            End::Struck => true,
+            End::Over => status.signal() == Some(libc::SIGKILL),
+        };
+        shown.kills += usize::from(is_own);
+        if let (true, Some(Instant::Inside(call, _))) = (is_own, instant) {
+            shown.struck.push(call);
+        }
+        shown.runs += 1;
     }
-    let story = told(String::new(), &rig, shown.kills);
+    let story = told(String::new(), &rig, shown.runs);
     let books = rig.checked_stop().map_err(|why| format!("{why}{story}"))?;
     let agree = judge::orders_agree(&rig.venue, &books).and_then(|()| judge::profit_agrees(&books));
     agree.map_err(|why| format!("{why}{story}"))?;

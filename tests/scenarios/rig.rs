@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -189,15 +189,16 @@ impl Rig {
         std::thread::spawn(move || told.read_from(stdout));
         self.engine = Some(Engine { child, log });
     }
-    /// SIGKILL, and waits for the end. An outage begins.
-    pub fn kill(&mut self) {
+    /// SIGKILL, and waits for the end; an outage begins. Gives how it ended, which may have been before.
+    pub fn kill(&mut self) -> ExitStatus {
         self.past += &format!("{}-- killed --\n", tail(&self.lines()));
         let mut engine = self.engine.take().expect("the child runs");
         drop(engine.child.kill()); // an error says that it is dead already
-        engine.child.wait().expect("a child of ours");
+        let status = engine.child.wait().expect("a child of ours");
         if self.outages.last().is_none_or(|outage| outage.1 != Time(i64::MAX)) {
             self.outages.push((self.clock.now(), Time(i64::MAX)));
         }
+        status
     }
     /// SIGTERM, and waits until the child's output ends, whichever way it ends.
     pub fn terminate(&mut self) {
@@ -206,10 +207,9 @@ impl Rig {
         let (_, closed) = engine.log.wait(PATIENCE, |_, closed| closed);
         assert!(closed, "the child does not stop\n{}", self.story());
     }
-    /// Whether the child has ended by itself.
-    pub fn has_ended(&mut self) -> bool {
-        let engine = self.engine.as_mut().expect("the child was started");
-        engine.child.try_wait().expect("a child of ours").is_some()
+    /// How the child has ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.engine.as_mut().expect("the child was started").child.try_wait().expect("a child of ours")
     }
     /// The outage is over now.
     pub fn outage_over(&mut self) {
