@@ -134,6 +134,7 @@ impl Engine {
         if let Some(at) = setup.last_entry {
             signal.on_acted(at);
         }
+        let is_trip = setup.position.is_some_and(|held| held.opened != Time::NONE); // else only dust is held
         let mut engine = Engine {
             instrument: setup.instrument,
             params: setup.params,
@@ -147,12 +148,12 @@ impl Engine {
             signal,
             decision: None,
             refused: None,
-            signal_no: u32::from(setup.position.is_some()), // exits of an adopted position are signal 1's
+            signal_no: u32::from(is_trip), // exits of an adopted position are signal 1's
             entry: None,
             orders: Orders::new(),
             trade_ids: TradeIds::new(setup.trades_known_to),
             position: Position::new(setup.position, setup.next_trade_no),
-            had_coins: setup.position.is_some(),
+            had_coins: is_trip,
             money: Money::new(setup.cash, setup.base, setup.day_equity, setup.now),
             slips: Slips::new(),
             pauses: Pauses::new(setup.paused, setup.consecutive_losses),

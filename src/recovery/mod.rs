@@ -166,7 +166,7 @@ fn conclude<E>(
     now: Time,
 ) -> Result<Past, RecoveryError<E>> {
     let memory = ledger.memory()?;
-    let position = position::proven(ledger, &memory)?;
+    let position = position::proven(ledger, &memory, holdings.base)?;
     let resting: Vec<RestingOrder> = open.iter().filter_map(OpenOrder::resting).collect();
     let held = position.map_or(Qty::ZERO, |position| position.qty);
     if memory.epoch > 0 && holdings.base < held {

@@ -54,7 +54,7 @@ pub struct Setup {
     pub now: Time,
 }
 
-/// A position bought by an earlier run and proven by its fills.
+/// A position bought by earlier runs and proven by their fills: an unfinished round trip, or only the dust of ended ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenPosition {
     /// Number of its round trip.
@@ -63,7 +63,7 @@ pub struct OpenPosition {
     pub qty: Qty,
     /// What the coins held now cost, quote fees included.
     pub cost: Notional,
-    /// Bought in all, before fees; positive, or there is no average entry to set targets from.
+    /// Bought in all, before fees; positive in a round trip, or there is no average entry to set targets from.
     pub bought: Qty,
     /// Value of that, before fees.
     pub bought_value: Notional,
@@ -77,7 +77,7 @@ pub struct OpenPosition {
     pub fees: Notional,
     /// Profit realised so far, after fees.
     pub realized: Notional,
-    /// First fill.
+    /// First fill of the round trip; NONE = no round trip is under way, the coins are dust.
     pub opened: Time,
     /// Newest fill.
     pub last: Time,
