@@ -2,7 +2,7 @@
 //!
 //! `SVB_SEED=4711 cargo test --test world one_seed -- --nocapture` repeats a seed and tells its story.
 
-use sol_volume_bot::sim::world::{Plan, Tally, play};
+use sol_volume_bot::sim::world::{KINDS, Plan, Tally, Trouble, play};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -80,4 +80,24 @@ fn nothing_is_lost_in_worlds_where_everything_goes_wrong() {
     let seeds = number("SVB_SEEDS").unwrap_or(100);
     let tally = play_all(0..seeds, troubled);
     show(&tally);
+}
+
+/// A world of this seed in which the process dies at that second and is away for one.
+fn crashed(seed: u64, at_s: i64) -> Plan {
+    let crash = Trouble::Crash { down_ns: 1_000_000_000, after_writes: 0 };
+    let kind = KINDS.iter().position(|(name, _)| *name == "crash").expect("a kind of trouble");
+    Plan { troubles: vec![(at_s * 1_000_000_000, kind, crash)], ..quiet(seed) }
+}
+
+#[test]
+fn seed_72_the_dust_of_an_ended_trip_is_still_held_after_a_crash() {
+    let tally = play_all(72..73, |seed| crashed(seed, 31));
+    assert_eq!(tally.of("death"), 1);
+}
+
+#[test]
+fn a_crash_at_any_second_of_a_trade_loses_nothing() {
+    let tally = play_all(0..31, |second| crashed(second % 7, second as i64 + 1));
+    assert_eq!(tally.of("death"), 31);
+    assert!(tally.of("recovery: order resting") > 0, "no crash left orders behind");
 }

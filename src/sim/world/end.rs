@@ -4,8 +4,12 @@
 
 use super::truth::{Violation, broken};
 use super::{BEGIN, REST_NS_MAX, World};
+use crate::ledger::LedgerError;
+use crate::types::record::FillRow;
+use crate::types::setup::OpenPosition;
 use crate::types::time::{NANOS_PER_MILLI, NANOS_PER_SEC};
-use crate::types::{Price, Qty, Time};
+use crate::types::units::notional_floor;
+use crate::types::{Notional, Price, Qty, Side, Time};
 
 /// How long all must have been quiet before the rules of rest are judged.
 const QUIET_NS: i64 = 2 * NANOS_PER_SEC;
@@ -19,13 +23,13 @@ impl World {
         self.run_until(BEGIN.plus(self.plan.calm_ns))?;
         self.find_rest()?;
         if let Some(word) = self.plan.last_word {
-            self.house.say(word, self.now);
+            self.say(word);
             self.find_rest()?;
         }
         self.note_the_end();
         Ok(())
     }
-    fn run_until(&mut self, end: Time) -> Result<(), Violation> {
+    pub(super) fn run_until(&mut self, end: Time) -> Result<(), Violation> {
         while self.queue.next_at().is_some_and(|at| at <= end) {
             self.turn()?;
         }
@@ -39,7 +43,7 @@ impl World {
             let is_quiet = self.is_quiet();
             quiet_since = quiet_since.filter(|_| is_quiet).or_else(|| is_quiet.then_some(self.now));
             if self.now > bound {
-                let status = self.house.engine().status();
+                let status = self.house.as_ref().map(|house| house.engine().status());
                 return Err(broken("rest is found", format!("not quiet in time: {status:?}")));
             }
         }
@@ -47,9 +51,10 @@ impl World {
     }
     /// Nothing is under way, by the house's word and the venue's.
     fn is_quiet(&self) -> bool {
-        let status = self.house.engine().status();
+        let Some(house) = &self.house else { return false };
+        let status = house.engine().status();
         let (buys, _) = self.truth.live_counts();
-        self.house.trade().is_ready() && status.at_rest && status.orders_unknown == 0 && buys == 0
+        !self.flush_planned && house.trade().is_ready() && status.at_rest && status.orders_unknown == 0 && buys == 0
     }
 
     /// After every event.
@@ -58,10 +63,13 @@ impl World {
         if is_news {
             self.venues.venue.conserved().map_err(|what| broken("cash and coins are conserved", what))?;
         }
+        if std::mem::take(&mut self.truth.answered_ill) {
+            self.be_ill_for(0);
+        }
         self.look_at_naked()
     }
     fn look_at_naked(&mut self) -> Result<(), Violation> {
-        let is_ready = self.house.trade().is_ready();
+        let is_ready = self.house.as_ref().is_some_and(|house| house.trade().is_ready());
         self.ready_since = self.ready_since.filter(|_| is_ready).or_else(|| is_ready.then_some(self.now));
         let (Some(naked), Some(ready)) = (self.truth.naked_since, self.ready_since) else { return Ok(()) };
         if self.now < self.ill_until {
@@ -83,7 +91,8 @@ impl World {
 
     /// At rest, what the engine believes is what the venue holds, to the last unit.
     fn judge_rest(&self) -> Result<(), Violation> {
-        let status = self.house.engine().status();
+        let Some(house) = &self.house else { return Err(broken("rest is found", "the process is dead")) };
+        let status = house.engine().status();
         let truth = &self.truth;
         if status.position != Qty(truth.coins) {
             let what = format!("the engine holds {:?}, the venue {}", status.position, truth.coins);
@@ -97,7 +106,7 @@ impl World {
             return Err(broken("cash is the venue's", what));
         }
         self.exits_cover(truth.coins)?;
-        self.profit_is_the_fills(equity.realized.0 + equity.unrealized.0, equity.mid)
+        self.books_are_the_fills(equity.mid, equity.unrealized.0)
     }
     fn exits_cover(&self, coins: i64) -> Result<(), Violation> {
         let truth = &self.truth;
@@ -108,11 +117,31 @@ impl World {
         }
         Ok(())
     }
-    fn profit_is_the_fills(&self, profit: i64, mid: Price) -> Result<(), Violation> {
-        let coins = i128::from(mid.0) * i128::from(self.truth.coins) / 1_000_000_000;
-        let fills = i128::from(self.truth.cash) + coins;
-        if i128::from(profit) != fills {
-            return Err(broken("profit is the sum of the fills", format!("{profit} is booked, the fills say {fills}")));
+    /// The ledger has every fill once, with its numbers; and what it says was earned is what they earned, of all lives.
+    fn books_are_the_fills(&self, mid: Price, unrealized: i64) -> Result<(), Violation> {
+        let unread = |why: LedgerError| broken("the ledger can be read", why.to_string());
+        let Some(ledger) = &self.ledger else { return Err(broken("the ledger can be read", "it is away")) };
+        let mut booked = ledger.fills().map_err(unread)?;
+        booked.sort_by_key(|fill| fill.trade_id);
+        let shown = |fill: &FillRow| {
+            let fee = if fill.side == Side::Buy { fill.fee / 10 } else { fill.fee }; // the venue counts coins in 1e-8
+            (fill.trade_id, (fill.id, fill.side, fill.qty, fill.price, fee))
+        };
+        if !booked.iter().map(shown).eq(self.truth.fills.iter().map(|(number, fill)| (*number, *fill))) {
+            let ours: Vec<_> = booked.iter().map(shown).collect();
+            let what = format!("the ledger has\n{ours:?}\nthe venue\n{:?}", self.truth.fills);
+            return Err(broken("the ledger's fills are the venue's", what));
+        }
+        let nothing = (Qty::ZERO, Notional::ZERO);
+        let Some(all) = OpenPosition::of_fills(1, nothing, &booked) else {
+            return Err(broken("profit is the sum of the fills", "the fills sell more than they bought"));
+        };
+        let value = notional_floor(mid, all.qty).unwrap_or_default();
+        let earned = i128::from(all.realized.0) - i128::from(all.cost.0);
+        if earned != i128::from(self.truth.cash) || value.0 - all.cost.0 != unrealized {
+            let what =
+                format!("{all:?}, unrealized {unrealized} at {mid:?}; the fills moved {} of cash", self.truth.cash);
+            return Err(broken("profit is the sum of the fills", what));
         }
         Ok(())
     }
@@ -131,6 +160,7 @@ impl World {
         };
         self.tally.count(end);
         self.tally.add("virtual seconds", (self.now.since(BEGIN) / NANOS_PER_SEC).unsigned_abs());
-        self.tally.add("order refused by a full ring", self.house.ring_refused);
+        let refused = self.house.as_ref().map_or(0, |house| house.ring_refused);
+        self.tally.add("order refused by a full ring", refused);
     }
 }

@@ -3,36 +3,30 @@
 //! Thread: any.  Invariants: every turn ends with the house at rest and every wish of its planned.
 
 use super::chance::Chance;
-use super::house::{House, HouseSettings, Wish};
+use super::house::{Asked, Wish};
+use super::life::{FIRST_DATA_NS, market};
 use super::lines::{Door, Far, Line};
 use super::plan::Plan;
 use super::queue::Queue;
-use super::rest;
 use super::tally::Tally;
 use super::truth::{Truth, Violation, broken};
 use super::{BEGIN, Venues, WORLD_SALT, World};
-use crate::ledger::{Ledger, Market};
+use crate::ledger::Ledger;
 use crate::sim::server::Fault;
 use crate::sim::server::binance::{ApiSession, StreamSession};
 use crate::sim::server::solana::SlotSession;
 use crate::types::command::Alert;
 use crate::types::event::{EventKind, SourceState, StreamState, VolumeDefinition, VolumeSample};
-use crate::types::instrument::Symbol;
-use crate::types::setup::{PauseSet, RESTING_MAX, Setup};
-use crate::types::time::{NANOS_PER_DAY, NANOS_PER_MILLI, NANOS_PER_SEC};
+use crate::types::time::{NANOS_PER_MILLI, NANOS_PER_SEC};
 use crate::types::{Event, Notional, StreamId, Time};
-use crate::venue::binance_spot::candles::Interval;
-use crate::venue::binance_spot::market::{MarketSettings, StaleAfter};
-use crate::venue::binance_spot::trade::{Bounds, TradeSettings};
 use std::collections::BTreeMap;
 
 /// How often the gateway looks at its deadlines at least.
 const KEEP_TIME_NS: i64 = 20 * NANOS_PER_MILLI;
-/// From open to the first data, and without any byte: as the links are set.
-const FIRST_DATA_NS: i64 = 10 * NANOS_PER_SEC;
+/// A connection without any byte is given up: as the links are set.
 const SILENCE_NS: i64 = 60 * NANOS_PER_SEC;
-/// A request without an answer for this long has an unknown outcome.
-const REQUEST_TIMEOUT_NS: i64 = 3 * NANOS_PER_SEC;
+/// Streams that the house listens to.
+const HEARD: [&str; 4] = ["solusdt@bookTicker", "solusdt@depth@100ms", "solusdt@trade", "solusdt@kline_5m"];
 /// Between two readings of the volume source.
 const VOLUME_NS: i64 = 20 * NANOS_PER_SEC;
 
@@ -47,8 +41,12 @@ pub(super) enum Due {
     ToHouse(u32, String),
     /// The venue sends an answer that it was slow to make.
     LateAnswer(u32, String),
-    /// The house tries to connect.
-    Dial(Door),
+    /// The process starts.
+    Start,
+    /// The process dies, for so long.
+    Die(i64),
+    /// The house of that life tries to connect.
+    Dial(u32, Door),
     /// A connection is open.
     Opened(u32),
     /// The venue closes a connection, or something between does.
@@ -58,13 +56,13 @@ pub(super) enum Due {
     /// The venue learns it.
     FarEnd(u32),
     /// A REST question of the market side arrives.
-    RestAsk(super::house::Asked, String),
+    RestAsk(u32, Asked, String),
     /// Its answer arrives.
-    RestAnswer(super::house::Asked, Option<String>),
+    RestAnswer(u32, Asked, Option<String>),
     /// A volume source is read.
-    Volume,
+    Volume(u32),
     /// The gateway and ingest look at the clock.
-    KeepTime,
+    KeepTime(u32),
     /// The engine's deadline.
     Timer,
     /// The cold agent writes what waits.
@@ -84,9 +82,9 @@ impl World {
     pub(super) fn new(plan: Plan) -> Result<World, Violation> {
         let begin = |why: &dyn std::fmt::Display| broken("the world begins", why.to_string());
         let mut venues = Venues::new(plan.scenario.clone(), BEGIN).map_err(|why| begin(&why))?;
-        let house = house(&plan, &mut venues)?;
+        venues.venue.tell_only(&HEARD.map(str::to_owned));
         let ledger = Ledger::in_memory(market()?).map_err(|why| begin(&why))?;
-        let cash = house.engine().status().equity.map_or(0, |row| row.cash.0);
+        let (free, locked) = venues.venue.snapshot().balance("USDT");
         let mut world = World {
             chance: Chance::new(plan.seed ^ WORLD_SALT),
             now: BEGIN,
@@ -98,10 +96,10 @@ impl World {
             lines_made: 0,
             wishes: Vec::new(),
             timer_at: Time(i64::MAX),
-            ledger,
+            ledger: Some(ledger),
             disk_full_until: Time::NONE,
             flush_planned: false,
-            truth: Truth::new(&plan, cash),
+            truth: Truth::new(&plan, free + locked),
             tally: Tally::default(),
             slow: (Time::NONE, 0),
             closed_until: Time::NONE,
@@ -111,17 +109,19 @@ impl World {
             ill_until: BEGIN,
             ready_since: None,
             worst_naked_ns: 0,
+            notes: Vec::new(),
+            house: None,
+            last_house: None,
+            lives: 0,
+            starts_failed: 0,
+            killed: false,
+            crash_after: None,
             venues,
-            house,
             plan,
         };
-        for due in [Due::Market, Due::KeepTime] {
+        for due in [Due::Market, Due::Start] {
             world.queue.plan(BEGIN, due);
         }
-        for door in Door::ALL {
-            world.queue.plan(BEGIN, Due::Dial(door));
-        }
-        world.queue.plan(BEGIN.plus(NANOS_PER_SEC / 2), Due::Volume);
         for (number, (at_ns, _, _)) in world.plan.troubles.iter().enumerate() {
             world.queue.plan(BEGIN.plus(*at_ns), Due::Trouble(number));
         }
@@ -134,8 +134,10 @@ impl World {
         let Some((at, due)) = self.queue.pop() else { return Err(broken("time goes on", "nothing is planned")) };
         self.now = self.now.max(at);
         self.happen(due)?;
-        let circles = |what| broken("the house comes to rest", what);
-        self.house.drive(self.now, &mut self.wishes).map_err(circles)?;
+        if let Some(house) = &mut self.house {
+            let circles = |what| broken("the house comes to rest", what);
+            house.drive(self.now, &mut self.wishes).map_err(circles)?;
+        }
         for wish in std::mem::take(&mut self.wishes) {
             self.grant(wish)?;
         }
@@ -149,7 +151,9 @@ impl World {
             Due::ToVenue(conn, text) => self.serve(conn, &text),
             Due::ToHouse(conn, frame) => self.hear(conn, frame.as_bytes())?,
             Due::LateAnswer(conn, frame) => self.send_down(conn, frame),
-            Due::Dial(door) => self.dial(door),
+            Due::Start => self.start()?,
+            Due::Die(down_ns) => self.die(down_ns),
+            Due::Dial(life, door) if life == self.lives => self.dial(door),
             Due::Opened(conn) => self.open(conn),
             Due::Cut(conn) => self.cut(conn),
             Due::HearsEnd(conn) => self.hear_end(conn),
@@ -158,22 +162,28 @@ impl World {
                     line.far = None;
                 }
             }
-            Due::RestAsk(asked, path) => {
-                let answer = self.market_answer(&path);
+            Due::RestAsk(life, asked, path) => {
+                let answer = self.rest_answer(&path, "").filter(|response| response.status == 200);
                 let at = self.now.plus(self.travel_ns());
-                self.queue.plan(at, Due::RestAnswer(asked, answer));
+                self.queue.plan(at, Due::RestAnswer(life, asked, answer.map(|response| response.body)));
             }
-            Due::RestAnswer(asked, answer) => {
-                let read = self.house.on_rest(asked, answer.as_deref().map(str::as_bytes), self.now);
+            Due::RestAnswer(life, asked, answer) if life == self.lives => {
+                let Some(house) = &mut self.house else { return Ok(()) };
+                let read = house.on_rest(asked, answer.as_deref().map(str::as_bytes), self.now);
                 read.map_err(|why| broken("every answer can be read", why))?;
             }
-            Due::Volume => self.tell_volume(),
-            Due::KeepTime => self.keep_time(),
+            Due::Volume(life) if life == self.lives => self.tell_volume(),
+            Due::KeepTime(life) if life == self.lives => self.keep_time(),
+            Due::Dial(..) | Due::RestAnswer(..) | Due::Volume(_) | Due::KeepTime(_) => {} // of a process that is gone
             Due::Timer => self.timer_at = Time(i64::MAX),
             Due::Flush => self.flush()?,
             Due::Trouble(number) => self.strike(number),
             Due::Undo(fault) => self.venues.apply(&fault),
-            Due::RingEmpty => self.house.ring_room = None,
+            Due::RingEmpty => {
+                if let Some(house) = &mut self.house {
+                    house.ring_room = None;
+                }
+            }
             Due::Calm => self.calm_down(),
         }
         Ok(())
@@ -185,8 +195,8 @@ impl World {
         if !line.near || line.mute_since.is_some() || now > line.down_until {
             return Ok(());
         }
-        let door = line.door;
-        match self.house.on_frame((door, conn), frame, now, &mut self.wishes) {
+        let (door, Some(house)) = (line.door, &mut self.house) else { return Ok(()) };
+        match house.on_frame((door, conn), frame, now, &mut self.wishes) {
             Ok(is_data) => line.has_data |= is_data,
             Err(why) => return Err(broken("every frame can be read", why)),
         }
@@ -200,17 +210,18 @@ impl World {
                 if let Some(line) = self.lines.get_mut(&conn).filter(|line| line.near) {
                     let at = line.up(self.now, travel_ns);
                     self.queue.plan(at, Due::ToVenue(conn, text));
+                    self.count_to_crash();
                 }
             }
             Wish::Drop(conn) => self.leave(conn),
-            Wish::Renew(door) => self.queue.plan(self.now, Due::Dial(door)),
+            Wish::Renew(door) => self.queue.plan(self.now, Due::Dial(self.lives, door)),
             Wish::Ask(asked, path) => {
                 let at = self.now.plus(self.travel_ns());
-                self.queue.plan(at, Due::RestAsk(asked, path));
+                self.queue.plan(at, Due::RestAsk(self.lives, asked, path));
             }
             Wish::Keep(record, at) => self.keep(&record, at),
             Wish::Wake(alert) => self.tally.count(alert_name(&alert)),
-            Wish::Entered(order) if self.house.stopping => {
+            Wish::Entered(order) if self.house.as_ref().is_some_and(|house| house.stopping) => {
                 return Err(broken("no entry after a stop", format!("{order:?}")));
             }
             Wish::Entered(_) => self.tally.count("entry order"),
@@ -218,8 +229,20 @@ impl World {
         Ok(())
     }
 
+    /// A process may die between any two writes.
+    fn count_to_crash(&mut self) {
+        if let Some((left, down_ns)) = &mut self.crash_after {
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                let down_ns = *down_ns;
+                self.die(down_ns);
+            }
+        }
+    }
+
     fn plan_timer(&mut self) {
-        if let Some(at) = self.house.deadline().filter(|at| *at < self.timer_at) {
+        let deadline = self.house.as_ref().and_then(super::house::House::deadline);
+        if let Some(at) = deadline.filter(|at| *at < self.timer_at) {
             self.timer_at = at;
             self.queue.plan(at.max(self.now), Due::Timer);
         }
@@ -235,20 +258,21 @@ impl World {
     fn dial(&mut self, door: Door) {
         if self.now < self.closed_until {
             let later = self.now.plus(self.chance.between(100, 1_000) * NANOS_PER_MILLI);
-            self.queue.plan(later, Due::Dial(door));
+            self.queue.plan(later, Due::Dial(self.lives, door));
             return;
         }
         self.lines_made += 1;
         let conn = self.lines_made;
-        self.lines.insert(conn, Line::new(door, self.now));
+        self.lines.insert(conn, Line::new((self.lives, door), self.now));
         let at = self.now.plus(2 * self.travel_ns()); // one way there and one back
         self.queue.plan(at, Due::Opened(conn));
     }
 
     fn open(&mut self, conn: u32) {
         let venue_now = self.venue_now();
-        let path = self.house.market_path();
-        let Some(line) = self.lines.get_mut(&conn) else { return };
+        let Some(house) = &mut self.house else { return };
+        let path = house.market_path();
+        let Some(line) = self.lines.get_mut(&conn).filter(|line| line.life == self.lives) else { return };
         let (path, query) = path.split_once('?').unwrap_or((&path, ""));
         line.far = match line.door {
             Door::Streams => StreamSession::of_path(path, query).map(Far::Streams),
@@ -259,7 +283,7 @@ impl World {
         line.opened = self.now;
         let door = line.door;
         self.tally.count("connection opened");
-        self.house.on_open(door, conn, self.now, &mut self.wishes);
+        house.on_open(door, conn, self.now, &mut self.wishes);
     }
 
     /// The connection breaks: the venue knows at once, the house a little later; what is under way may be lost.
@@ -280,7 +304,9 @@ impl World {
             return;
         }
         self.tally.count("connection lost");
-        self.house.on_down(line.door, conn, self.now);
+        if let Some(house) = &mut self.house {
+            house.on_down(line.door, conn, self.now);
+        }
         self.dial_again(line.door);
     }
 
@@ -292,7 +318,9 @@ impl World {
         let (door, at) = (line.door, line.up(self.now, travel_ns));
         self.queue.plan(at, Due::FarEnd(conn));
         self.tally.count("connection given up");
-        self.house.on_down(door, conn, self.now);
+        if let Some(house) = &mut self.house {
+            house.on_down(door, conn, self.now);
+        }
         self.dial_again(door);
     }
 
@@ -301,13 +329,14 @@ impl World {
         let is_served = self.lines.values().any(|line| line.door == door && line.near);
         if !is_served {
             let at = self.now.plus(self.chance.between(0, 800) * NANOS_PER_MILLI);
-            self.queue.plan(at, Due::Dial(door));
+            self.queue.plan(at, Due::Dial(self.lives, door));
         }
     }
 
     fn keep_time(&mut self) {
-        self.queue.plan(self.now.plus(KEEP_TIME_NS), Due::KeepTime);
-        self.house.keep_time(self.now, &mut self.wishes);
+        let Some(house) = &mut self.house else { return };
+        self.queue.plan(self.now.plus(KEEP_TIME_NS), Due::KeepTime(self.lives));
+        house.keep_time(self.now, &mut self.wishes);
         let now = self.now;
         let is_dead = |line: &Line| {
             let is_mute = line.mute_since.is_some_and(|since| now.since(since) > SILENCE_NS);
@@ -319,7 +348,8 @@ impl World {
 
     /// The volume has fallen by a third, day over day.
     fn tell_volume(&mut self) {
-        self.queue.plan(self.now.plus(VOLUME_NS), Due::Volume);
+        let Some(house) = &mut self.house else { return };
+        self.queue.plan(self.now.plus(VOLUME_NS), Due::Volume(self.lives));
         let tell = |kind| Event {
             seq: 0,
             recv: self.now,
@@ -336,7 +366,7 @@ impl World {
             bucket_end: self.now.day_start(),
         };
         let events = [tell(EventKind::Stream(StreamState::Up)), tell(EventKind::Volume(sample))];
-        events.into_iter().for_each(|event| self.house.tell_slow(event));
+        events.into_iter().for_each(|event| house.tell_slow(event));
     }
 }
 
@@ -346,55 +376,4 @@ fn alert_name(alert: &Alert) -> &'static str {
         Alert::Stop { .. } => "alert: out",
         Alert::Fatal { .. } => "alert: somebody must look",
     }
-}
-
-/// The market of every world.
-pub(super) fn market() -> Result<Market, Violation> {
-    let symbol = Symbol::new("SOLUSDT").ok_or_else(|| broken("the world begins", "no such symbol"))?;
-    Ok(Market { venue: "binance_spot", symbol })
-}
-
-/// The house of a first start: nothing is remembered, the venue is asked.
-fn house(plan: &Plan, venues: &mut Venues) -> Result<House, Violation> {
-    let symbol = market()?.symbol;
-    let facts = rest::facts(venues, symbol, plan.logs_on)?;
-    let setup = Setup {
-        instrument: facts.instrument,
-        params: plan.params,
-        definition: VolumeDefinition::UtcDay,
-        rsi_period: 14,
-        candle_s: 300,
-        epoch: 1,
-        next_trade_no: 1,
-        consecutive_losses: 0,
-        paused: PauseSet::NONE,
-        cash: facts.cash,
-        base: facts.base,
-        position: None,
-        trades_known_to: 0,
-        resting: [None; RESTING_MAX],
-        day_equity: None,
-        last_entry: None,
-        now: BEGIN,
-    };
-    let (api_key, signer) = rest::signer(plan.logs_on)?;
-    let trade = TradeSettings {
-        instrument: facts.instrument,
-        api_key,
-        signer,
-        recv_window_orders_ms: 2_000,
-        recv_window_queries_ms: 5_000,
-        request_timeout_ns: REQUEST_TIMEOUT_NS,
-        bounds: Bounds::default(),
-        limits: facts.limits,
-    };
-    let candle = Interval::parse("5m").ok_or_else(|| broken("the world begins", "no such candle"))?;
-    let stale_after = StaleAfter {
-        bbo_ns: 5 * NANOS_PER_SEC,
-        depth_ns: 5 * NANOS_PER_SEC,
-        trade_ns: NANOS_PER_DAY,
-        candle_ns: 30 * NANOS_PER_SEC,
-    };
-    let market = MarketSettings { symbol, candle, candles_seed: 250, stale_after, first_data_ns: FIRST_DATA_NS };
-    Ok(House::new(HouseSettings { setup, market, trade, offset_ns: 0 }, BEGIN))
 }

@@ -9,9 +9,10 @@ use crate::engine::{Engine, Setup};
 use crate::types::command::{Alert, Command};
 use crate::types::event::{Control, EventKind};
 use crate::types::order::Purpose;
+use crate::types::reconcile::RestingOrder;
 use crate::types::record::{PauseReason, Record};
 use crate::types::time::{NANOS_PER_MILLI, NANOS_PER_SEC};
-use crate::types::{Event, Time};
+use crate::types::{Event, Price, Time};
 use crate::venue::DecodeError;
 use crate::venue::binance_spot::market::{self, MarketSession, MarketSettings};
 use crate::venue::binance_spot::trade::{self, TradeSession, TradeSettings};
@@ -63,6 +64,8 @@ pub(super) struct HouseSettings {
     pub trade: TradeSettings,
     /// Venue's clock minus ours, as measured at start.
     pub offset_ns: i64,
+    /// Orders of earlier runs that rest at the venue.
+    pub resting: Vec<RestingOrder>,
 }
 
 /// The process.
@@ -72,7 +75,13 @@ pub(super) struct House {
     slots: SlotSession,
     trade: TradeSession,
     /// The connection that orders go out on.
-    pub orders_on: Option<u32>,
+    orders_on: Option<u32>,
+    /// Its successor, on the way to the same.
+    orders_next: Option<u32>,
+    /// Order connections open, oldest first.
+    orders_open: Vec<u32>,
+    /// End of the ban that the engine knows of.
+    ban_told: Time,
     reports: VecDeque<Event>,
     words: VecDeque<Event>,
     ticks: VecDeque<Event>,
@@ -81,6 +90,8 @@ pub(super) struct House {
     chores_at: Time,
     barred_told: bool,
     text: Vec<u8>,
+    /// The market as the wire said it last.
+    mid: (Price, Time),
     /// Orders that the command ring still takes; `None` = it is as empty as it should be.
     pub ring_room: Option<u32>,
     /// Orders refused because the ring was full.
@@ -99,12 +110,16 @@ impl House {
     pub fn new(settings: HouseSettings, now: Time) -> House {
         let mut trade = TradeSession::new(settings.trade);
         trade.set_clock_offset(settings.offset_ns);
+        trade.take_over(&settings.resting);
         House {
             driver: Driver::new(Engine::new(settings.setup)),
             market: MarketSession::new(settings.market),
             slots: SlotSession::new(),
             trade,
             orders_on: None,
+            orders_next: None,
+            orders_open: Vec::new(),
+            ban_told: Time::NONE,
             reports: VecDeque::new(),
             words: VecDeque::new(),
             ticks: VecDeque::new(),
@@ -113,6 +128,7 @@ impl House {
             chores_at: now,
             barred_told: false,
             text: Vec::new(),
+            mid: (Price::ZERO, Time::NONE),
             ring_room: None,
             ring_refused: 0,
             stopping: false,
@@ -138,7 +154,22 @@ impl House {
     }
     /// A word of the operator, or of the house itself.
     pub fn say(&mut self, word: Control, now: Time) {
+        if word == Control::Stop {
+            self.trade.stop_entries();
+        }
         self.words.push_back(internal(EventKind::Control(word), now));
+    }
+    /// The kill switch is pulled: the gateway's cancel first, then the engine hears of it.
+    pub fn kill(&mut self, now: Time, wishes: &mut Vec<Wish>) {
+        let conn = self.orders_on;
+        let mut written = None;
+        self.trade.kill(now, &mut |text| written = Some(text.to_vec()));
+        match (written, conn) {
+            (Some(text), Some(conn)) => wishes.push(Wish::Send(conn, text)),
+            (Some(_), None) => self.trade.kill_not_written(now),
+            (None, _) => {}
+        }
+        self.reports.push_back(internal(EventKind::Control(Control::Kill), now));
     }
     /// A volume sample, as a poller tells it.
     pub fn tell_slow(&mut self, event: Event) {
@@ -151,8 +182,14 @@ impl House {
             Door::Streams => self.market.on_open(conn, now),
             Door::Slots => self.slots.on_open(conn, now, &mut |text| wishes.push(Wish::Send(conn, text.to_vec()))),
             Door::Orders => {
-                self.orders_on = Some(conn);
-                self.trade.on_open(now, &mut |text| wishes.push(Wish::Send(conn, text.to_vec())));
+                self.orders_open.push(conn);
+                let mut send = |text: &[u8]| wishes.push(Wish::Send(conn, text.to_vec()));
+                if self.orders_on.is_some() && self.trade.is_ready() {
+                    self.orders_next = Some(conn);
+                    return self.trade.on_open_next(now, &mut send); // orders go on over the one that serves
+                }
+                (self.orders_on, self.orders_next) = (Some(conn), None);
+                self.trade.on_open(now, &mut send);
             }
         }
     }
@@ -161,11 +198,17 @@ impl House {
         match door {
             Door::Streams => self.market.on_down(conn, now, &mut |event| self.ticks.push_back(event)),
             Door::Slots => self.slots.on_down(conn, now, &mut |event| self.ticks.push_back(event)),
-            Door::Orders if self.orders_on == Some(conn) => {
-                self.orders_on = None;
-                self.trade.on_down(now, &mut |event| self.reports.push_back(event), &mut |_| {});
+            Door::Orders => {
+                self.orders_open.retain(|open| *open != conn);
+                if self.orders_next == Some(conn) {
+                    self.orders_next = None;
+                    self.trade.on_next_down();
+                }
+                if self.orders_on == Some(conn) {
+                    self.orders_on = None;
+                    self.trade.on_down(now, &mut |event| self.reports.push_back(event), &mut |_| {});
+                }
             }
-            Door::Orders => {} // the older one of a roll-over: the session lives elsewhere
         }
     }
     /// A frame. Output: whether it was data. Errors: a frame of the venue that our codec cannot read.
@@ -204,6 +247,10 @@ impl House {
                 let reports = &mut self.reports;
                 let kind =
                     self.trade.on_frame(frame, now, &mut |event| reports.push_back(event), &mut |_| {}, &mut send);
+                if self.orders_next == Some(conn) && self.trade.next_is_ready() {
+                    self.trade.use_next();
+                    self.orders_on = self.orders_next.take();
+                }
                 match kind {
                     Ok(trade::FrameKind::Data) => Ok(true),
                     Ok(trade::FrameKind::Control) => Ok(false),
@@ -244,6 +291,10 @@ impl House {
 
     /// What the gateway and ingest do by the clock.
     pub fn keep_time(&mut self, now: Time, wishes: &mut Vec<Wish>) {
+        if let (None, Some(open)) = (self.orders_on, self.orders_open.last()) {
+            (self.orders_on, self.orders_next) = (Some(*open), None); // the session goes on there
+            self.trade.begin_anew(now);
+        }
         if let Some(conn) = self.orders_on {
             let mut send = |text: &[u8]| wishes.push(Wish::Send(conn, text.to_vec()));
             let reports = &mut self.reports;
@@ -254,6 +305,10 @@ impl House {
         }
         if self.trade.is_barred() && !self.barred_told {
             self.barred_told = true;
+            self.say(Control::Halt(PauseReason::Venue), now);
+        }
+        if let Some(until) = self.trade.banned_until(now).filter(|until| *until > self.ban_told) {
+            self.ban_told = until;
             self.say(Control::Halt(PauseReason::Venue), now);
         }
         if now >= self.chores_at {
@@ -293,6 +348,9 @@ impl House {
         next.or_else(|| self.ticks.pop_front()).or_else(|| self.slow.pop_front())
     }
     fn step(&mut self, event: Event, now: Time, wishes: &mut Vec<Wish>) {
+        if let EventKind::Bbo(bbo) = event.kind {
+            self.mid = (bbo.mid(), event.recv);
+        }
         let event = self.driver.step(event, now);
         self.stopping |= matches!(event.kind, EventKind::Control(Control::Stop | Control::Kill));
         for command in self.driver.commands().iter() {
@@ -325,6 +383,8 @@ impl House {
     /// As the gateway does: encoded, registered, written if there is a connection.
     fn write(&mut self, command: &Command, now: Time, wishes: &mut Vec<Wish>) {
         let reports = &mut self.reports;
+        let (mid, mid_at) = self.mid;
+        self.trade.set_mid(mid, mid_at);
         let encoded = self.trade.encode(command, now, &mut self.text, &mut |event| reports.push_back(event));
         if encoded.is_err() {
             return; // the session told the engine why

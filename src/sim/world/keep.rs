@@ -18,24 +18,34 @@ impl World {
     /// A record of the engine waits for the next transaction.
     pub(super) fn keep(&mut self, record: &Record, at: Time) {
         let Some(row) = Row::of_record(record, at) else { return };
-        self.ledger.push(row);
+        let Some(ledger) = &mut self.ledger else { return };
+        ledger.push(row);
         if !self.flush_planned {
             self.flush_planned = true;
             let at = self.now.plus(self.chance.between(1, 30) * NANOS_PER_MILLI);
             self.queue.plan(at, Due::Flush);
         }
     }
+    /// A word for the house, if it lives.
+    pub(super) fn say(&mut self, word: Control) {
+        let Some(house) = &mut self.house else { return };
+        match word {
+            Control::Kill => house.kill(self.now, &mut self.wishes),
+            word => house.say(word, self.now),
+        }
+    }
     /// One transaction for all that waits.
     pub(super) fn flush(&mut self) -> Result<(), Violation> {
         if self.now < self.disk_full_until {
             if self.tally.of("disk refused") == 0 {
-                self.house.say(Control::Halt(PauseReason::Journal), self.now);
+                self.say(Control::Halt(PauseReason::Journal));
             }
             self.tally.count("disk refused");
             self.queue.plan(self.now.plus(RETRY_NS), Due::Flush);
             return Ok(());
         }
         self.flush_planned = false;
-        self.ledger.flush().map(drop).map_err(|why| broken("the ledger takes every row", why.to_string()))
+        let Some(ledger) = &mut self.ledger else { return Ok(()) };
+        ledger.flush().map(drop).map_err(|why| broken("the ledger takes every row", why.to_string()))
     }
 }

@@ -48,6 +48,8 @@ pub struct Pace {
 pub(super) struct Line {
     /// Where it leads.
     pub door: Door,
+    /// Which life of the house opened it.
+    pub life: u32,
     /// The venue's end; `None` = not open yet, or closed by the venue.
     pub far: Option<Far>,
     /// The house uses it.
@@ -66,9 +68,10 @@ pub(super) struct Line {
 
 impl Line {
     /// A connection that is being opened.
-    pub fn new(door: Door, now: Time) -> Line {
+    pub fn new((life, door): (u32, Door), now: Time) -> Line {
         Line {
             door,
+            life,
             far: None,
             near: false,
             mute_since: None,

@@ -14,6 +14,7 @@ mod end;
 mod happen;
 mod house;
 mod keep;
+mod life;
 mod lines;
 mod plan;
 mod queue;
@@ -110,10 +111,22 @@ struct World {
     slot_told: u64,
     lines: BTreeMap<u32, Line>,
     lines_made: u32,
-    house: House,
+    /// The process, while it lives.
+    house: Option<House>,
+    /// The one that died last.
+    last_house: Option<House>,
+    /// Starts so far that came to trade.
+    lives: u32,
+    /// Starts in a row that did not.
+    starts_failed: u32,
+    /// The process was killed in the middle of its start.
+    killed: bool,
+    /// The process dies once it has written so many more frames.
+    crash_after: Option<(u32, i64)>,
     wishes: Vec<Wish>,
     timer_at: Time,
-    ledger: Ledger,
+    /// Taken away while a start works on it.
+    ledger: Option<Ledger>,
     /// The ledger's disk refuses until then.
     disk_full_until: Time,
     flush_planned: bool,
@@ -132,6 +145,8 @@ struct World {
     ill_until: Time,
     ready_since: Option<Time>,
     worst_naked_ns: i64,
+    /// Starts and deaths, for whoever must explain a failure.
+    notes: Vec<(Time, String)>,
 }
 
 impl World {
@@ -142,7 +157,11 @@ impl World {
             format!("{at} {:?}: {:?}{}\n", event.stream, event.kind, orders.collect::<String>())
         };
         let troubles = self.plan.troubles.iter().map(|(at, _, what)| format!("    {} {what:?}\n", Seconds(*at)));
-        let past: String = self.house.past.iter().map(line).collect();
+        let houses = [&self.last_house, &self.house].into_iter().flatten();
+        let lives: Vec<String> = houses.map(|house| house.past.iter().map(line).collect()).collect();
+        let past = lives.join("    the process died and was started again\n");
+        let notes = self.notes.iter().map(|(at, what)| format!("    {} {what}\n", Seconds(at.since(BEGIN))));
+        let troubles = troubles.chain(notes);
         format!("way {:?}; troubles:\n{}newest events:\n{past}", self.plan.way, troubles.collect::<String>())
     }
 }

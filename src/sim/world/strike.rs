@@ -53,12 +53,16 @@ impl World {
                 self.cut_all(Door::Orders);
             }
             Trouble::RingFull(room, for_ns) => {
-                self.house.ring_room = Some(room);
+                if let Some(house) = &mut self.house {
+                    house.ring_room = Some(room);
+                }
                 self.queue.plan(self.now.plus(for_ns), Due::RingEmpty);
                 self.be_ill_for(for_ns);
             }
             Trouble::DiskFull(for_ns) => self.disk_full_until = self.now.plus(for_ns),
-            Trouble::Word(word) => self.house.say(word, self.now),
+            Trouble::Crash { down_ns, after_writes: 0 } => self.queue.plan(self.now, Due::Die(down_ns)),
+            Trouble::Crash { down_ns, after_writes } => self.crash_after = Some((after_writes, down_ns)),
+            Trouble::Word(word) => self.say(word),
         }
         self.be_ill_for(0);
     }
@@ -75,7 +79,7 @@ impl World {
         }
     }
     /// Something stands in the way for so long; what it began may last longer.
-    fn be_ill_for(&mut self, for_ns: i64) {
+    pub(super) fn be_ill_for(&mut self, for_ns: i64) {
         self.ill_until = self.ill_until.max(self.now.plus(for_ns + DOUBT_NS));
     }
     fn cut_all(&mut self, door: Door) {
@@ -113,7 +117,10 @@ impl World {
             self.venues.apply(&F::UnmuteStream(stream.to_owned()));
         }
         (self.to_lose, self.repeat, self.slow.0, self.closed_until) = (0, false, self.now, self.now);
-        (self.disk_full_until, self.house.ring_room) = (self.now, None);
+        (self.disk_full_until, self.crash_after) = (self.now, None);
+        if let Some(house) = &mut self.house {
+            house.ring_room = None;
+        }
         self.be_ill_for(0);
     }
 }

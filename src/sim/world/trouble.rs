@@ -39,6 +39,13 @@ pub enum Trouble {
     RingFull(u32, i64),
     /// The ledger's disk refuses for so long.
     DiskFull(i64),
+    /// The process dies, at once or after so many more writes, and is started again so much later.
+    Crash {
+        /// Time until it is started again.
+        down_ns: i64,
+        /// Frames written before; 0 = at once.
+        after_writes: u32,
+    },
     /// The operator's word.
     Word(Control),
 }
@@ -96,6 +103,11 @@ pub const KINDS: &[(&str, Maker)] = &[
         Trouble::RingFull(room, for_ns)
     }),
     ("disk full", |chance| Trouble::DiskFull(some_ns(chance))),
+    ("crash", |chance| Trouble::Crash { down_ns: some_ns(chance), after_writes: 0 }),
+    ("crash between two writes", |chance| Trouble::Crash {
+        down_ns: some_ns(chance),
+        after_writes: chance.between(1, 6) as u32,
+    }),
     ("pause", |_| Trouble::Word(Control::Pause)),
     ("resume", |_| Trouble::Word(Control::Resume)),
     ("flatten", |_| Trouble::Word(Control::Flatten)),

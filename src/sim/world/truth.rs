@@ -50,6 +50,8 @@ pub(super) struct Truth {
     pub fills: BTreeMap<i64, (ClientOrderId, Side, Qty, Price, i64)>,
     events_seen: usize,
     requests_seen: usize,
+    /// An answer to a request that trades was bad or missing since the last look.
+    pub answered_ill: bool,
     names: BTreeSet<String>,
     /// Since when coins above dust have no live stop.
     pub naked_since: Option<Time>,
@@ -77,6 +79,7 @@ impl Truth {
             fills: BTreeMap::new(),
             events_seen: 0,
             requests_seen: 0,
+            answered_ill: false,
             names: BTreeSet::new(),
             naked_since: None,
             entries: 0,
@@ -95,6 +98,7 @@ impl Truth {
         }
         self.events_seen = history.len();
         for request in &received[self.requests_seen..] {
+            self.answered_ill |= request.status == 0 || request.status >= 418;
             self.names_are_new(request)?;
         }
         self.requests_seen = received.len();

@@ -194,6 +194,10 @@ impl Venue {
     fn tell(&mut self, now: Time) {
         self.public.collect(&mut self.exchange, now);
     }
+    /// Words these streams only, for a world in which nobody hears another.
+    pub(in crate::sim) fn tell_only(&mut self, streams: &[String]) {
+        self.public.tell_only(streams);
+    }
     /// Stream payloads since the last call: stream name and JSON.
     pub(in crate::sim) fn take_public(&mut self, now: Time) -> Vec<(String, String)> {
         self.public.collect(&mut self.exchange, now);

@@ -49,6 +49,8 @@ pub(super) struct Public {
     next_slow: Time,
     next_kline: Time,
     diffs_to_drop: u32,
+    /// Streams that somebody may hear; `None` = any.
+    only: Option<Vec<String>>,
 }
 
 impl Public {
@@ -60,7 +62,15 @@ impl Public {
             next_slow: now,
             next_kline: now,
             diffs_to_drop: 0,
+            only: None,
         }
+    }
+    /// Words these streams only: nobody will hear another.
+    pub(super) fn tell_only(&mut self, streams: &[String]) {
+        self.only = Some(streams.to_vec());
+    }
+    fn is_heard(&self, name: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| only.iter().any(|stream| stream == name))
     }
     pub(super) fn drop_diffs(&mut self, count: u32) {
         self.diffs_to_drop = count;
@@ -104,7 +114,10 @@ impl Public {
             MarketEvent::Trade(trade) => {
                 let name = trade.symbol.as_str().to_ascii_lowercase();
                 self.queue.push((format!("{name}@trade"), events::trade(trade)));
-                self.queue.push((format!("{name}@aggTrade"), events::agg_trade(trade)));
+                let name = format!("{name}@aggTrade");
+                if self.is_heard(&name) {
+                    self.queue.push((name, events::agg_trade(trade)));
+                }
             }
             MarketEvent::Bbo { symbol, bbo, .. } => {
                 let name = format!("{}@bookTicker", symbol.as_str().to_ascii_lowercase());
@@ -112,6 +125,9 @@ impl Public {
             }
             MarketEvent::CandleClosed { symbol, interval, kline } => {
                 let name = format!("{}@kline_{}", symbol.as_str().to_ascii_lowercase(), interval.name());
+                if !self.is_heard(&name) {
+                    return;
+                }
                 self.queue.push((name, events::kline(symbol.as_str(), *interval, kline, true, now)));
             }
             MarketEvent::Status { .. } => {} // seen in exchangeInfo only
@@ -133,7 +149,8 @@ impl Public {
             self.queue.push((format!("{name}@depth"), events::depth_update(symbol, &diff, now)));
         }
         for count in PARTIALS {
-            let Some(depth) = exchange.depth(spec.symbol, count) else { continue };
+            let is_heard = self.is_heard(&format!("{name}@depth{count}@100ms"));
+            let Some(depth) = exchange.depth(spec.symbol, count).filter(|_| is_heard) else { continue };
             let body = Obj::new().int("lastUpdateId", depth.last_update_id as i64);
             let body = body.raw("bids", &events::levels(&depth.bids)).raw("asks", &events::levels(&depth.asks)).end();
             if slow {
@@ -148,8 +165,9 @@ impl Public {
         let symbol = spec.symbol.as_str();
         let is_due = |interval: &&Interval| if **interval == Interval::S1 { slow } else { kline };
         for interval in Interval::ALL.iter().filter(is_due) {
-            let Some(candle) = exchange.kline(spec.symbol, *interval) else { continue };
             let name = format!("{}@kline_{}", symbol.to_ascii_lowercase(), interval.name());
+            let is_heard = self.is_heard(&name);
+            let Some(candle) = exchange.kline(spec.symbol, *interval).filter(|_| is_heard) else { continue };
             self.queue.push((name, events::kline(symbol, *interval, &candle, false, now)));
         }
     }
