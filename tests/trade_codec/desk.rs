@@ -115,6 +115,9 @@ pub struct Desk {
 
 impl Desk {
     pub fn new(signer: Signer) -> Desk {
+        Desk::with_limits(signer, vec![RateLimit { kind: LimitKind::Orders, interval_ns: 10_000 * MS, limit: 50 }])
+    }
+    pub fn with_limits(signer: Signer, limits: Vec<RateLimit>) -> Desk {
         let session = TradeSession::new(TradeSettings {
             instrument: solusdt(),
             api_key: "TESTKEY".to_owned(),
@@ -123,7 +126,7 @@ impl Desk {
             recv_window_queries_ms: 5_000,
             request_timeout_ns: 3_000 * MS,
             bounds: Bounds { order_notional_max: Notional(1_000_000_000_000), ..Bounds::default() },
-            limits: vec![RateLimit { kind: LimitKind::Orders, interval_ns: 10_000 * MS, limit: 50 }],
+            limits,
         });
         Desk { session, now: START, sent: Vec::new(), events: Vec::new(), notes: Vec::new() }
     }

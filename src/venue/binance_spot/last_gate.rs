@@ -304,3 +304,147 @@ fn price_of(text: Option<&[u8]>) -> Result<Price, Refusal> {
 fn qty_of(text: Option<&[u8]>) -> Result<Qty, Refusal> {
     text.and_then(|text| Qty::parse(text).ok()).ok_or(Refusal::Unreadable)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Time = Time(1_790_000_000_000_000_000);
+    const BUY: &str = r#"{"id":7,"method":"order.place","params":{"newClientOrderId":"x","newOrderRespType":"ACK","price":"150.20","quantity":"1.500","recvWindow":1000,"side":"BUY","symbol":"SOLUSDT","timeInForce":"IOC","timestamp":1790000000000,"type":"LIMIT"}}"#;
+    const MARKET_SELL: &str = r#"{"id":7,"method":"order.place","params":{"newClientOrderId":"x","quantity":"1.500","side":"SELL","symbol":"SOLUSDT","timestamp":1790000000000,"type":"MARKET"}}"#;
+    const PAIR: &str = r#"{"id":7,"method":"orderList.place.oco","params":{"aboveClientOrderId":"a","abovePrice":"153.00","aboveType":"LIMIT_MAKER","belowClientOrderId":"b","belowPrice":"147.60","belowStopPrice":"148.00","belowTimeInForce":"GTC","belowType":"STOP_LOSS_LIMIT","listClientOrderId":"l","quantity":"1.498","side":"SELL","symbol":"SOLUSDT","timestamp":1790000000000}}"#;
+    const CANCEL_ALL: &str = r#"{"id":7,"method":"openOrders.cancelAll","params":{"recvWindow":1000,"symbol":"SOLUSDT","timestamp":1790000000000}}"#;
+
+    fn gate() -> LastGate {
+        let parse = |text: &str| Price::parse(text.as_bytes()).unwrap_or_default();
+        let bounds = Bounds {
+            order_notional_max: Notional(22_530_000_000), // 150.20 x 1.5
+            order_qty_max: Qty(1_500_000_000),
+            collar: Ratio(RATIO_SCALE / 50),
+            mid_age_ns_max: 6 * NANOS_PER_SEC,
+            orders_per_s_max: 8,
+        };
+        let mut gate = LastGate::new(Symbol::new("SOLUSDT").unwrap_or_else(|| unreachable!()), bounds);
+        gate.set_mid(parse("150.00"), NOW);
+        gate
+    }
+    fn judge(text: &str) -> Result<(), Refusal> {
+        gate().pass(text.as_bytes(), NOW)
+    }
+    fn with(text: &str, from: &str, to: &str) -> String {
+        assert!(text.contains(from), "{from} is not in {text}");
+        text.replace(from, to)
+    }
+
+    #[test]
+    fn a_sound_order_of_each_kind_passes_at_its_very_bounds() {
+        for text in [BUY, MARKET_SELL, PAIR, CANCEL_ALL] {
+            assert_eq!(judge(text), Ok(()), "{text}");
+        }
+    }
+
+    #[test]
+    fn one_unit_beyond_a_bound_is_refused() {
+        let table = [
+            (with(BUY, "1.500", "1.501"), Refusal::TooLarge),
+            (with(BUY, "150.20", "150.21"), Refusal::TooLarge),
+            (with(MARKET_SELL, "1.500", "1.501"), Refusal::TooLarge),
+            (with(&with(BUY, "150.20", "153.01"), "1.500", "0.100"), Refusal::Collar),
+            (with(PAIR, "153.00", "148.00"), Refusal::Collar), // not above its stop
+            (with(PAIR, "147.60", "148.01"), Refusal::Collar), // a limit above its stop
+            (with(PAIR, "147.60", "145.03"), Refusal::Collar), // a limit 2 % below its stop, and a tick
+            (with(&with(BUY, "BUY", "SELL"), "150.20", "146.99"), Refusal::Collar),
+            (with(BUY, "SOLUSDT", "ETHUSDT"), Refusal::Symbol),
+            (with(CANCEL_ALL, "SOLUSDT", "ETHUSDT"), Refusal::Symbol),
+            (with(BUY, "\"symbol\":\"SOLUSDT\",", ""), Refusal::Symbol),
+        ];
+        for (text, refusal) in table {
+            assert_eq!(judge(&text), Err(refusal), "{text}");
+        }
+        for text in [
+            with(&with(BUY, "150.20", "153.00"), "1.500", "0.100"),
+            with(PAIR, "147.60", "145.04"),
+            with(&with(BUY, "BUY", "SELL"), "150.20", "147.00"),
+        ] {
+            assert_eq!(judge(&text), Ok(()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_does_not_leave() {
+        let table = [
+            with(BUY, "order.place", "order.placed"),
+            with(BUY, "\"quantity\":\"1.500\"", "\"quantity\":\"1.5e3\""),
+            with(BUY, "\"quantity\":\"1.500\"", "\"quantity\":\"-1.500\""),
+            with(BUY, "\"quantity\":\"1.500\"", "\"quantity\":\"0.000\""),
+            with(BUY, "\"quantity\":\"1.500\",", ""),
+            with(BUY, "\"price\":\"150.20\",", ""),
+            with(BUY, "\"price\":\"150.20\"", "\"price\":\"150.20\",\"price\":\"999\""),
+            with(BUY, "\"price\"", "\"quoteOrderQty\":\"9\",\"price\""),
+            with(BUY, "\"side\":\"BUY\",", ""),
+            with(BUY, "BUY", "BYE"),
+            with(BUY, "\"type\":\"LIMIT\"", "\"type\":\"STOP_LOSS\""),
+            with(MARKET_SELL, "\"quantity\"", "\"price\":\"1\",\"quantity\""),
+            with(PAIR, "SELL", "BUY"),
+            with(PAIR, "\"belowPrice\":\"147.60\",", ""),
+            with(PAIR, "LIMIT_MAKER", "TAKE_PROFIT"),
+            BUY.replacen("}}", "}", 1),
+            format!("{BUY} "),
+            format!("{BUY}{BUY}"),
+            String::new(),
+        ];
+        for text in table.iter().filter(|text| !text.ends_with(' ')) {
+            assert_eq!(judge(text), Err(Refusal::Unreadable), "{text}");
+        }
+        for cut in 0..BUY.len() {
+            let text = BUY.get(..cut).unwrap_or_default();
+            assert!(judge(text).is_err(), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_buy_at_any_price_is_refused_and_so_is_one_without_a_fresh_market_to_measure_by() {
+        assert_eq!(judge(&with(MARKET_SELL, "SELL", "BUY")), Err(Refusal::Collar));
+        let old = Time(NOW.0 + 6 * NANOS_PER_SEC);
+        assert_eq!(gate().pass(BUY.as_bytes(), old), Ok(()), "just fresh enough");
+        assert_eq!(gate().pass(BUY.as_bytes(), old.plus(1)), Err(Refusal::Collar));
+        let low = with(&with(BUY, "BUY", "SELL"), "150.20", "100.00");
+        assert_eq!(judge(&low), Err(Refusal::Collar));
+        assert_eq!(gate().pass(low.as_bytes(), old.plus(1)), Ok(()), "a way out is worth more than a check");
+        let mut blind = gate();
+        blind.set_mid(Price::ZERO, Time::NONE);
+        assert_eq!(blind.pass(BUY.as_bytes(), NOW), Err(Refusal::Collar));
+        assert_eq!(blind.pass(PAIR.as_bytes(), NOW), Ok(()));
+    }
+
+    #[test]
+    fn stopping_is_one_way_and_ends_buys_only() {
+        let mut gate = gate();
+        gate.stop();
+        assert_eq!(gate.pass(BUY.as_bytes(), NOW), Err(Refusal::Stopping));
+        let replace = with(&with(BUY, "order.place", "order.cancelReplace"), "\"newCl", "\"cancelOrderId\":5,\"newCl");
+        assert_eq!(gate.pass(replace.as_bytes(), NOW), Err(Refusal::Stopping));
+        for text in [MARKET_SELL, PAIR, CANCEL_ALL] {
+            assert_eq!(gate.pass(text.as_bytes(), NOW), Ok(()), "{text}");
+        }
+        gate.set_mid(Price(15_000_000_000), NOW.plus(1));
+        assert_eq!(gate.pass(BUY.as_bytes(), NOW.plus(1)), Err(Refusal::Stopping));
+    }
+
+    #[test]
+    fn a_second_holds_so_many_orders_of_which_buys_use_half_and_cancels_none() {
+        let mut gate = gate();
+        for number in 0..4 {
+            assert_eq!(gate.pass(BUY.as_bytes(), NOW), Ok(()), "{number}");
+        }
+        assert_eq!(gate.pass(BUY.as_bytes(), NOW), Err(Refusal::Pace));
+        assert_eq!(gate.pass(PAIR.as_bytes(), NOW), Ok(()));
+        assert_eq!(gate.pass(PAIR.as_bytes(), NOW.plus(1)), Ok(()), "eight");
+        assert_eq!(gate.pass(MARKET_SELL.as_bytes(), NOW), Err(Refusal::Pace));
+        for _ in 0..100 {
+            assert_eq!(gate.pass(CANCEL_ALL.as_bytes(), NOW), Ok(()));
+        }
+        assert_eq!(gate.pass(MARKET_SELL.as_bytes(), NOW.plus(NANOS_PER_SEC - 1)), Err(Refusal::Pace));
+        assert_eq!(gate.pass(MARKET_SELL.as_bytes(), NOW.plus(NANOS_PER_SEC)), Ok(()), "six are a second old");
+    }
+}
