@@ -6,6 +6,7 @@ mod certs;
 mod disk;
 mod edges;
 mod guard;
+mod kill;
 mod refusals;
 mod rig;
 mod secrets;
