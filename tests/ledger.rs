@@ -183,6 +183,20 @@ fn the_gateways_note_and_the_engines_row_meet_in_either_order() {
 }
 
 #[test]
+fn an_order_that_a_later_run_takes_over_keeps_the_times_of_its_birth() {
+    let dir = Dir::new("born");
+    let mut ledger = dir.open();
+    let first = OrderRow { acked: NOW.plus(7), ..order(Leg::Stop(1), OrderStatus::Working) };
+    let adopted = OrderRow { created: NOW.plus(SECOND), acked: NOW.plus(SECOND), ..first };
+    ledger.push(Row::Order(OrderRow { acked: Time::NONE, ..first }));
+    ledger.push(Row::Order(first));
+    ledger.push(Row::Order(adopted));
+    ledger.flush().expect("written");
+    assert_eq!(dir.number("SELECT created_ns FROM orders"), Some(NOW.0));
+    assert_eq!(dir.number("SELECT acked_ns FROM orders"), Some(NOW.0 + 7));
+}
+
+#[test]
 fn a_fill_twice_is_a_fill_once() {
     let dir = Dir::new("twice");
     let mut ledger = dir.open();

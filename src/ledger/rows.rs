@@ -96,8 +96,9 @@ const ORDER: &str =
     venue = excluded.venue, symbol = excluded.symbol, side = excluded.side, type = excluded.type, tif = excluded.tif,
     price = excluded.price, stop_price = excluded.stop_price, qty = excluded.qty, cum_qty = excluded.cum_qty,
     avg_px = excluded.avg_px, status = excluded.status, purpose = excluded.purpose, tranche = excluded.tranche,
-    trade_id = excluded.trade_id, reason = excluded.reason, created_ns = excluded.created_ns,
-    acked_ns = excluded.acked_ns, done_ns = excluded.done_ns, code = excluded.code";
+    trade_id = excluded.trade_id, reason = excluded.reason,
+    created_ns = COALESCE(MIN(created_ns, excluded.created_ns), excluded.created_ns),
+    acked_ns = COALESCE(acked_ns, excluded.acked_ns), done_ns = excluded.done_ns, code = excluded.code";
 
 /// The gateway's note may come before the engine's row: then it makes the row, and the engine's fills it in.
 const SENT: &str = "INSERT INTO orders (client_order_id, venue, symbol, status, sent_ns, tick_to_trade_ns)
