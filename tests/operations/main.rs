@@ -12,5 +12,6 @@ mod rig;
 mod secrets;
 mod signals;
 mod starts;
+mod supervision;
 mod tls;
 mod watching;
