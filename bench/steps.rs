@@ -1,4 +1,4 @@
-//! Steps: from decoded event to command; decoders beside serde_json on the same bytes; encoding and signing.
+//! Steps: from decoded event to command; decoders beside serde_json on the same bytes; encoding and signing; heartbeat.
 //!
 //! `cargo bench --bench steps`. One thread, caches warm: what the code costs. What it costs after a pause, with caches
 //! gone cold, is in the stages of the `wire` bench.
@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use sol_volume_bot::engine::Engine;
 use sol_volume_bot::sys::clock::Clock;
 use sol_volume_bot::sys::cores;
+use sol_volume_bot::sys::heartbeat;
 use sol_volume_bot::types::event::{Bbo, Slot, StreamState};
 use sol_volume_bot::types::order::{FeeAsset, Reason};
 use sol_volume_bot::types::{
@@ -23,7 +24,7 @@ use std::hint::black_box;
 #[path = "rig/mod.rs"]
 mod rig;
 
-use rig::house::{history, instrument, setup};
+use rig::house::{Beating, history, instrument, setup};
 use rig::report::{self, Figures, Spread};
 use rig::venue::Trigger;
 
@@ -255,6 +256,22 @@ fn encoders(clock: Clock) -> Value {
     json!({"cancel_list_ns": logged_on, "cancel_list_hmac_ns": signed, "hmac_140_ns": hmac})
 }
 
+/// What the page for the guard adds to each turn of both agents, and ten times a second or with a fill.
+fn heartbeats(clock: Clock) -> Value {
+    let beating = Beating::start(clock);
+    let page = beating.page().expect("made above");
+    let mut at = clock.now();
+    let beat = ns_per_call(clock, CALLS, || {
+        at = at.plus(1);
+        page.beat_hot(black_box(at));
+        page.beat_gateway(black_box(at));
+    });
+    let figures = heartbeat::Figures { trades_known_to: 7, ..heartbeat::Figures::default() };
+    let write = ns_per_call(clock, CALLS, || page.write(black_box(figures)));
+    println!("heartbeat: both agents {beat:.1} ns a turn; figures {write:.1} ns a write");
+    json!({"beat_ns": beat, "figures_ns": write})
+}
+
 fn main() {
     if let Some(core) = cores::allowed().last() {
         _ = cores::pin_current(*core); // unpinned is only noisier
@@ -268,12 +285,15 @@ fn main() {
     {
         println!("{name:34}{figures}");
     }
-    let (decode, encode) = (decoders(clock), encoders(clock));
+    let (decode, encode, heartbeat) = (decoders(clock), encoders(clock), heartbeats(clock));
     let mut verdicts = Vec::new();
     for (name, figures) in [("slot", slot), ("entry", entry)] {
         verdicts.push(report::verdict(&format!("step {name}: p50"), figures.p50 as f64 / 1e3, "µs", 1.0, true));
         verdicts.push(report::verdict(&format!("step {name}: p99"), figures.p99 as f64 / 1e3, "µs", 3.0, true));
     }
     let steps = json!({"slot": slot.json(), "tick": tick.json(), "entry": entry.json()});
-    report::write("steps", json!({"steps": steps, "decode": decode, "encode": encode, "verdicts": verdicts}));
+    let rows = json!({
+        "steps": steps, "decode": decode, "encode": encode, "heartbeat": heartbeat, "verdicts": verdicts,
+    });
+    report::write("steps", rows);
 }

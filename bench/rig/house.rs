@@ -4,7 +4,7 @@
 //! ones; only what an engine knows at its start is given to it here instead of by REST and the pollers.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -15,6 +15,7 @@ use ring::signature::Ed25519KeyPair;
 use sol_volume_bot::engine::{Engine, OpenPosition, PauseSet, Setup};
 use sol_volume_bot::ring::{EventItem, Gauge, LatestMid, Sender};
 use sol_volume_bot::sys::clock::Clock;
+use sol_volume_bot::sys::heartbeat::{Figures, Heartbeat};
 use sol_volume_bot::sys::kill::KillSwitch;
 use sol_volume_bot::sys::net::{
     ConnectBudget, Endpoint, HttpClient, Link, LinkConfig, Net, Resolver, TlsContext, link::TOKENS_PER_LINK,
@@ -249,7 +250,10 @@ pub fn build(doors: Doors<'_>, trigger: Trigger, core: usize, spin_ns: Option<i6
     let mid = Arc::new(LatestMid::new());
     let ingest = Ingest::new(links, market_settings(), clock, (wiring.market, wiring.journal_ingest), Arc::clone(&mid));
     let view = Arc::new(HotView::default());
+    let beating = Beating::start(clock);
     let hot = Hot::new(Engine::new(setup(trigger, 1, clock.now())), clock, wiring.hot, Arc::clone(&view));
+    let hot = hot.with_heartbeat(beating.page());
+    let page = beating.page();
     let engines = Arc::new(AtomicU32::new(0));
     let has_traded = Arc::new(AtomicBool::new(trigger == Trigger::Entry)); // the first engine gets its history at once
     let trader = Trader {
@@ -261,11 +265,12 @@ pub fn build(doors: Doors<'_>, trigger: Trigger, core: usize, spin_ns: Option<i6
         engines: Arc::clone(&engines),
         epoch: 1,
         has_traded: Arc::clone(&has_traded),
+        beating,
     };
     let kill = Arc::new(KillSwitch::new(clock));
     let watch = GatewayWatch { kill, mid };
     let rings = (wiring.command, wiring.report, wiring.journal_gateway);
-    let gateway = Gateway::new(orders, session(), clock, rings, watch);
+    let gateway = Gateway::new(orders, session(), clock, rings, watch).with_heartbeat(page);
     let runner = runners.trading.remove(0);
     House { ingest, hot: trader, gateway, cold: wiring.cold, engines, has_traded, market, clock, runner }
 }
@@ -320,6 +325,36 @@ pub struct Trader {
     engines: Arc<AtomicU32>,
     epoch: u32,
     has_traded: Arc<AtomicBool>,
+    beating: Beating,
+}
+
+/// A heartbeat page as a guarded live engine has it, in a folder of its own that goes with it.
+pub struct Beating {
+    page: Arc<Heartbeat>,
+    dir: PathBuf,
+}
+
+impl Beating {
+    /// A page that nobody reads.
+    pub fn start(clock: Clock) -> Beating {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let dir = std::env::temp_dir().join(format!("svb-rig-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&dir).expect("a temporary folder");
+        let page = Heartbeat::create(&dir, 1, clock, Figures::default()).expect("a page");
+        Beating { page: Arc::new(page), dir }
+    }
+    /// For an agent.
+    pub fn page(&self) -> Option<Arc<Heartbeat>> {
+        Some(Arc::clone(&self.page))
+    }
+}
+
+impl Drop for Beating {
+    fn drop(&mut self) {
+        self.page.end(true);
+        drop(std::fs::remove_dir_all(&self.dir));
+    }
 }
 
 impl Trader {
@@ -328,7 +363,8 @@ impl Trader {
         let Some(hot) = self.hot.take() else { return };
         self.epoch += 1;
         let engine = Engine::new(setup(self.trigger, self.epoch, now));
-        let mut hot = Hot::new(engine, self.clock, hot.into_rings(), Arc::clone(&self.view));
+        let hot = Hot::new(engine, self.clock, hot.into_rings(), Arc::clone(&self.view));
+        let mut hot = hot.with_heartbeat(self.beating.page());
         for item in history(now) {
             while self.slow.push(item).is_err() {
                 hot.turn(now);
