@@ -15,6 +15,8 @@ use std::time::Duration;
 const SILENCE_MS: i64 = 1_000;
 /// What the guard promises beyond it.
 const PROMISE_MS: i64 = 100;
+/// Memory of the guard, unoptimised as the tests build it.
+const RSS_KB_MAX: u64 = 30 << 10;
 /// What a machine that runs other tests at the same time may add.
 const BUSY_MS: i64 = 1_500;
 
@@ -63,7 +65,10 @@ impl Watched {
     }
     fn guard(&self) -> Bot {
         let mut guard = self.guard_starting();
-        guard.line("GUARD_READY");
+        let ready = guard.line("GUARD_READY");
+        let rss_kb = ready["rss_kb"].as_u64().expect("a number");
+        println!("the guard holds {rss_kb} KiB");
+        assert!((1..RSS_KB_MAX).contains(&rss_kb), "{rss_kb} KiB");
         guard
     }
 
