@@ -16,7 +16,8 @@
 //! | seal | the last record, kind 255: records before it u64, SHA-256 of all bytes before it \[32] |
 //!
 //! Kinds: 1 `Start`, 2 `Event`, 3 `Command`, 4 `Wire`, 5 `Lost`. Payloads are hand-written tables of fixed widths
-//! (`schema`), read 5 times as fast as a varint format for a third more bytes. The schema number is the CRC-32C of the
+//! (`schema`): against `postcard`, 74 bytes an event for 59, but 4 ns to read one for 62, and 39 to write one for 84
+//! (CPU time, a mix of quotes, depths and trades). The CRC costs 10 ns more, the hash 45. The schema number is the CRC-32C of the
 //! tables' own text, so a changed table is a changed number, and a journal in other words is refused, never misread.
 //!
 //! # What a sudden end may lose
