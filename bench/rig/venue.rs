@@ -129,7 +129,7 @@ impl Venue {
     pub fn open_session(&mut self) {
         self.slots_text();
         self.slots.flush();
-        self.serve_until("account.status");
+        self.serve_until("myTrades"); // the last of what a session asks before it trades
         if self.trigger == Trigger::Slot {
             self.serve_until("orderList.place.oco");
         }
@@ -265,12 +265,26 @@ impl Venue {
                 r#""locked":"0.00000000"},{"asset":"SOL","free":"10.00000000","locked":"0.00000000"}]}"#
             )
             .to_owned(),
+            "openOrders.status" => self.resting(now_ms),
+            "openOrderLists.status" | "myTrades" => "[]".to_owned(),
             "orderList.place.oco" => self.take_pair(text, now_ms),
             "orderList.cancel" => self.drop_pair(now_ms),
             "order.place" => return self.expire(&id, text, now_ms),
             other => panic!("the script has no answer to {other}: {text}"),
         };
         self.orders.send(&format!(r#"{{"id":{id},"status":200,"result":{result}}}"#));
+    }
+
+    /// What rests: both legs of the pair, if there is one.
+    fn resting(&self, now_ms: i64) -> String {
+        let Some(pair) = &self.pair else { return "[]".to_owned() };
+        let leg = |at: usize, kind: &str| {
+            format!(
+                r#"{{"symbol":"SOLUSDT","orderId":{},"orderListId":{},"clientOrderId":"{}","price":"170.00","origQty":"{}","executedQty":"0.00000000","status":"NEW","timeInForce":"GTC","type":"{kind}","side":"SELL","stopPrice":"0.00","updateTime":{now_ms}}}"#,
+                pair.ids[at], pair.list_id, pair.legs[at], pair.qty
+            )
+        };
+        format!("[{},{}]", leg(0, "LIMIT_MAKER"), leg(1, "STOP_LOSS"))
     }
 
     fn take_pair(&mut self, text: &str, now_ms: i64) -> String {

@@ -85,7 +85,8 @@ impl Engine {
         // At or above its target it rests where the top of book had moved it; below, it is not what the plan wants.
         let target = self.target(slot).filter(|target| tp_price >= *target).unwrap_or(tp_price);
         let list = ClientOrderId { leg: Leg::List(slot), ..tp.ask.id };
-        Some(Pair { list, qty: tp.ask.qty, target, tp_price, stop_price: stop.stop_price, mid: Price::ZERO })
+        let (qty, stop_price) = (tp.ask.qty, stop.stop_price);
+        Some(Pair { list, qty, target, tp_price, stop_price, mid: Price::ZERO, is_adopted: true })
     }
     fn place_met(&mut self, id: ClientOrderId, standing: Standing, trigger: ReconcileTrigger, out: &mut CommandBuf) {
         let kind = if standing == Standing::Stray { DifferenceKind::Cancelled } else { DifferenceKind::Adopted };

@@ -33,6 +33,8 @@ pub(super) struct Pair {
     pub stop_price: Price,
     /// Mid when it was posted, or last looked at.
     pub mid: Price,
+    /// Taken over from an earlier run and not looked at since: shifts of the market count from the first look on.
+    pub is_adopted: bool,
 }
 
 impl Pair {
@@ -182,7 +184,7 @@ impl Engine {
     /// Notes at which mid a pair was looked at, so that one shift is answered once.
     pub(super) fn rebase_pair(&mut self, slot: u8, mid: Price) {
         if let Some(pair) = self.pair(slot) {
-            self.set_pair(slot, Some(Pair { mid, ..pair }));
+            self.set_pair(slot, Some(Pair { mid, is_adopted: false, ..pair }));
         }
     }
     /// Fills of an entry still come: one new plan after the last is better than one after each, but the coins may not
@@ -279,7 +281,7 @@ impl Engine {
         };
         let mid = self.book.mid().unwrap_or(Price::ZERO);
         let (tp_price, stop_price) = (self.tp_price(target), self.stop_price());
-        let pair = Pair { list, qty, target, tp_price, stop_price, mid };
+        let pair = Pair { list, qty, target, tp_price, stop_price, mid, is_adopted: false };
         let oco = NewOco {
             list,
             take_profit: pair.take_profit(),

@@ -9,7 +9,6 @@ use super::exits::SLOTS;
 use crate::types::command::{Command, CommandBuf};
 use crate::types::event::Slot;
 use crate::types::record::{OrderStatus, Record, Repost};
-use crate::types::units::Price;
 
 impl Engine {
     /// Looks at both pairs; one shift of the market is answered once, by a move or by a recorded "kept".
@@ -20,8 +19,8 @@ impl Engine {
         }
         for number in SLOTS {
             let Some(pair) = self.pair(number) else { continue };
-            if pair.mid == Price::ZERO {
-                self.rebase_pair(number, mid); // posted by an earlier run: shifts count from here
+            if pair.is_adopted {
+                self.rebase_pair(number, mid);
                 continue;
             }
             if !moved_more_than(pair.mid, mid, self.params.repost_shift) {

@@ -42,7 +42,7 @@ fn an_oco_answered_with_1007_although_it_stands_is_not_doubled() {
 
 #[test]
 fn an_entry_answered_with_1007_that_did_not_execute_is_asked_about_and_never_resent() {
-    let rig = Rig::run("execution.tranche_window = '24s'");
+    let rig = Rig::run("execution.tranche_window = '3s'"); // the doubt ends 1.25 s after its order, between two tranches
     rig.venue.fault(Fault::TimeoutNotExecuted(1));
     rig.enter();
     rig.line("ORDER_UNKNOWN", |line| line["purpose"] == "ENTRY");

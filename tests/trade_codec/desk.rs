@@ -234,6 +234,8 @@ pub fn usual_answer(request: &Value) -> Option<Value> {
         "account.status" => json!({"makerCommission": 10, "canTrade": true, "updateTime": START / MS, "balances": [
             {"asset": "SOL", "free": "10.00000000", "locked": "2.50000000"},
             {"asset": "BNB", "free": "1.0", "locked": "0.0"}]}),
+        "openOrders.status" | "openOrderLists.status" => json!([]),
+        "myTrades" if request["params"].get("fromId").is_some() => json!([]),
         _ => return None,
     })
 }

@@ -101,13 +101,15 @@ fn an_immediate_order_whose_end_no_event_told_is_asked_about() {
 fn trades_that_the_venue_counts_but_does_not_list_yet_are_asked_for_again() {
     let mut desk = Desk::ready(hmac());
     desk.event(fill(900_002, "0.30000000", "0.50000000", "PARTIALLY_FILLED"));
+    let asked = |desk: &mut Desk| {
+        let of_order = |sent: &Value| sent["method"] == "myTrades" && sent["params"].get("orderId").is_some();
+        desk.asked().into_iter().find(of_order).expect("its trades are asked for")
+    };
     desk.timer(250);
-    let trades = desk.asked().remove(0);
-    assert_eq!(trades["method"], "myTrades");
+    let trades = asked(&mut desk);
     desk.answer(&trades, json!([trade(900_002, 12_000_001, "0.30000000")]));
     desk.timer(600);
-    let again = desk.asked().remove(0);
-    assert_eq!(again["method"], "myTrades");
+    let again = asked(&mut desk);
     desk.forget();
     desk.answer(&again, json!([trade(900_001, 12_000_001, "0.2"), trade(900_002, 12_000_001, "0.3")]));
     assert_eq!(desk.reports().len(), 2);
@@ -481,11 +483,14 @@ fn a_lost_connection_makes_every_open_question_of_orders_unknown_and_asks_after_
             _ => desk.refuse(&question, 400, -2013, "Order does not exist."),
         };
     }
-    assert!(desk.session.is_ready());
     let mut kinds = desk.kinds();
     kinds.sort_by_key(|(id, _)| *id);
     assert_eq!(kinds, [(entry(), ExecKind::NotFound), (tp(), ExecKind::Status), (stop(), ExecKind::Expired)]);
-    assert_eq!(desk.asked_methods(), ["myTrades"]);
+    let trades = desk.asked();
+    assert_eq!(trades.iter().map(|sent| &sent["method"]).collect::<Vec<_>>(), ["myTrades"]);
+    assert!(!desk.session.is_ready(), "a fill is still untold");
+    desk.answer(&trades[0], json!([trade(900_001, 22, "1.5")]));
+    assert!(desk.session.is_ready());
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod gate;
 mod killing;
 mod limits;
 mod opening;
+mod reconcile;
 mod requests;
 mod rest;
 mod rollover;

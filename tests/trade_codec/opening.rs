@@ -4,6 +4,7 @@ use super::desk::*;
 use serde_json::json;
 use sol_volume_bot::types::event::{Balance, EventKind, StreamState};
 use sol_volume_bot::types::order::Reason;
+use sol_volume_bot::types::reconcile::{ReconcileTrigger, Reconciled};
 use sol_volume_bot::types::*;
 use sol_volume_bot::venue::binance_spot::trade::{FrameKind, Refusal};
 
@@ -22,8 +23,19 @@ fn an_ed25519_session_logs_on_subscribes_learns_the_truth_and_only_then_is_up() 
     assert!(subscribe.get("params").is_none());
     desk.answer(&subscribe, json!({"subscriptionId": 0}));
     assert!(!desk.session.is_ready() && desk.events.is_empty());
-    let account = desk.sent.pop().unwrap();
-    desk.answer(&account, usual_answer(&account).unwrap());
+    desk.sent.retain(|sent| sent["method"] != "time");
+    assert_eq!(
+        desk.sent.iter().map(|sent| &sent["method"]).collect::<Vec<_>>(),
+        ["account.status", "openOrders.status"]
+    );
+    for wanted in [2, 2] {
+        let asked: Vec<_> = desk.sent.drain(..).collect();
+        assert_eq!(asked.len(), wanted, "{asked:?}");
+        assert!(!desk.session.is_ready());
+        for sent in &asked {
+            desk.answer(sent, usual_answer(sent).unwrap());
+        }
+    }
     assert!(desk.session.is_ready());
     let kinds: Vec<_> = desk.events.iter().map(|event| event.kind).collect();
     assert_eq!(
@@ -31,6 +43,14 @@ fn an_ed25519_session_logs_on_subscribes_learns_the_truth_and_only_then_is_up() 
         [
             EventKind::Balance(Balance::Base { free: qty("10"), locked: qty("2.5") }),
             EventKind::Balance(Balance::Quote { free: Notional::ZERO, locked: Notional::ZERO }),
+            EventKind::Reconciled(Reconciled {
+                trigger: ReconcileTrigger::Start,
+                fills: 0,
+                ended: 0,
+                cash: Notional::ZERO,
+                base: qty("12.5"),
+                is_quiet: true,
+            }),
             EventKind::Stream(StreamState::Up),
         ]
     );

@@ -113,7 +113,7 @@ async fn run(trigger: &str, addrs: [&str; 3]) -> Result<(), Failure> {
     let orders = connect(addrs[2]).await?;
     let is_slot = trigger == "slot";
     let mut client = Client { is_slot, number: 0, mid: 0.0, posted: None, sent_mid: 1.0, is_open: false, orders };
-    client.send("account.status", json!({})).await?;
+    client.send("myTrades", json!({})).await?; // what the venue waits for before it begins
     loop {
         tokio::select! {
             Some(Ok(Message::Text(text))) = market.next() => client.on_tick(&text).await?,

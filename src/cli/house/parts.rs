@@ -143,7 +143,7 @@ pub fn order_desk(
         limits: facts.limits.clone(),
     });
     session.set_clock_offset(facts.clock.offset_ns);
-    session.take_over(&past.resting);
+    session.take_over(&past.resting, past.trades_known_to);
     Ok((link, session))
 }
 

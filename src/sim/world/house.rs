@@ -110,7 +110,7 @@ impl House {
     pub fn new(settings: HouseSettings, now: Time) -> House {
         let mut trade = TradeSession::new(settings.trade);
         trade.set_clock_offset(settings.offset_ns);
-        trade.take_over(&settings.resting);
+        trade.take_over(&settings.resting, settings.setup.trades_known_to);
         House {
             driver: Driver::new(Engine::new(settings.setup)),
             market: MarketSession::new(settings.market),

@@ -7,6 +7,7 @@
 //! Orders ask for `newOrderRespType: ACK`: the smallest and earliest answer. Fills are told once, by the account's
 //! events; the session asks for what an event should have told and did not.
 
+use super::resync::TRADES_PER_PAGE;
 use super::sign::{SIGNATURE_TEXT_BYTES, Signer};
 use crate::types::command::{NewOco, NewOrder};
 use crate::types::{ClientOrderId, Instrument, Millis, OrderKind, Price, Qty, Side, TimeInForce, VenueOrderId};
@@ -199,6 +200,24 @@ impl Encoder {
     /// `openOrders.status` of the symbol.
     pub fn open_orders(&mut self, head: Head, buf: &mut Vec<u8>) {
         self.symbol_only(head, "openOrders.status", Window::Query, buf);
+    }
+
+    /// `openOrderLists.status` of the account.
+    pub fn open_lists(&mut self, head: Head, buf: &mut Vec<u8>) {
+        let mut params = self.open(head, "openOrderLists.status", buf);
+        params.key();
+        params.close(Window::Query);
+    }
+
+    /// `myTrades` of the symbol from trade number `from` on.
+    pub fn trades_from(&mut self, head: Head, from: i64, buf: &mut Vec<u8>) {
+        let mut params = self.open(head, "myTrades", buf);
+        params.key();
+        params.number("fromId", from);
+        params.number("limit", i64::from(TRADES_PER_PAGE));
+        params.recv_window(Window::Query);
+        params.symbol();
+        params.end();
     }
 
     /// `account.status` without zero balances.

@@ -31,6 +31,14 @@ pub enum Asked {
     List(ClientOrderId),
     /// The trades of an order.
     Trades(ClientOrderId),
+    /// Our trades from a number on.
+    TradesFrom(i64),
+    /// The order behind a number of the venue.
+    OrderNumber(i64),
+    /// The orders that rest.
+    OpenOrders,
+    /// The lists that rest.
+    OpenLists,
     /// The balances.
     Account,
     /// To log on.
@@ -56,6 +64,7 @@ impl Asked {
             Asked::CancelReplace(target, _) => (target, Verb::CancelReplace),
             Asked::CancelAll => (EVERY_ORDER, Verb::CancelAll),
             Asked::Order(id, _) | Asked::List(id) | Asked::Trades(id) => (id, Verb::Query),
+            Asked::TradesFrom(_) | Asked::OrderNumber(_) | Asked::OpenOrders | Asked::OpenLists => return None,
             Asked::Account | Asked::Logon | Asked::Subscribe | Asked::Clock => return None,
             Asked::NextLogon | Asked::NextSubscribe => return None,
         })

@@ -21,6 +21,7 @@ pub mod market;
 pub mod messages;
 mod respond;
 pub mod rest;
+mod resync;
 pub mod retry;
 pub mod sign;
 mod submit;

@@ -8,7 +8,7 @@ use super::budget::{LimitKind, window_end};
 use super::errors::{Reaction, Verdict, judge};
 use super::inflight::{Asked, Flight};
 use super::messages::venue_time;
-use super::table::{NEVER, Phase};
+use super::table::Phase;
 use super::tell::Source;
 use super::trade::{FrameKind, Io, Stage, TradeSession};
 use super::user::{self, UserEvent};
@@ -36,6 +36,7 @@ fn judged(status: u16, error: &Answer<'_>) -> Verdict {
 impl TradeSession {
     /// One event of the account, at byte `at`.
     pub(super) fn on_event(&mut self, frame: &[u8], at: usize, io: &mut Io<'_>) -> Result<FrameKind, DecodeError> {
+        self.look.on_event();
         match user::decode_at(frame, at, &self.instrument)? {
             UserEvent::Order(event) => self.tell_event(&event, io),
             UserEvent::Position { base, quote, venue_time } => {
@@ -87,7 +88,6 @@ impl TradeSession {
         if let Some((id, verb)) = flight.asked.verb().filter(|_| !own) {
             (io.note)(WireNote::Answered { id, verb, took_ns: io.now.since(flight.sent), code });
         }
-        self.end_resync(io);
         outcome
     }
 
@@ -116,6 +116,10 @@ impl TradeSession {
             }
             Asked::List(_) => self.on_list(frame, at, io),
             Asked::Trades(id) => self.on_trades(frame, at, id, io),
+            Asked::TradesFrom(_) => self.on_trades_from(frame, at, io),
+            Asked::OrderNumber(number) => self.on_order_number(frame, at, number, io),
+            Asked::OpenOrders => self.on_open_orders(frame, at, io),
+            Asked::OpenLists => self.on_open_lists(frame, at, io),
             Asked::Account => self.on_account(frame, at, io),
             Asked::Logon => {
                 self.logged_on = true;
@@ -289,7 +293,13 @@ impl TradeSession {
         })?;
         io.event(EventKind::Balance(base), found.venue_time);
         io.event(EventKind::Balance(quote), found.venue_time);
-        self.account_known = true;
+        let (Balance::Base { free: coins, locked: coins_locked }, Balance::Quote { free: cash, locked: cash_locked }) =
+            (base, quote)
+        else {
+            return Ok(());
+        };
+        let cash = Notional(cash.0.saturating_add(cash_locked.0));
+        self.account_answered(cash, Qty(coins.0.saturating_add(coins_locked.0)));
         Ok(())
     }
 
@@ -327,7 +337,13 @@ impl TradeSession {
             }
             Asked::CancelAll if error.code == -2011 => self.kill_paid(), // nothing was open
             Asked::Order(id, _) => self.on_query_failed(id, error.code, io),
-            Asked::Logon | Asked::Subscribe | Asked::Account => return Ok(self.on_session_failed(&failure, io)),
+            Asked::Logon
+            | Asked::Subscribe
+            | Asked::Account
+            | Asked::OpenOrders
+            | Asked::OpenLists
+            | Asked::TradesFrom(_)
+            | Asked::OrderNumber(_) => return Ok(self.on_session_failed(&failure, io)),
             _ => self.tell_failed(asked, failure.verdict, error.code, io),
         }
         Ok(FrameKind::Data)
@@ -368,10 +384,7 @@ impl TradeSession {
         match code {
             -2013 => self.tell_not_found(row, io),
             -2026 => self.tell_archived(row, io),
-            _ => return, // stays planned, or the engine asks again
-        }
-        if let Some(row) = self.orders.row_mut(row) {
-            (row.query_at, row.resync, row.tries) = (NEVER, false, 0);
+            _ => {} // stays planned, or the engine asks again
         }
     }
 
@@ -380,6 +393,7 @@ impl TradeSession {
             (-2035, _) => self.begin_resync(io), // already subscribed: as good
             (-2042, _) => return FrameKind::Reset,
             (_, Reaction::Halt) => self.bar(io),
+            _ if self.stage == Stage::Ready => self.look.put_off(io.now), // a question of an audit: asked again later
             _ => {
                 if self.stage > Stage::Subscribing {
                     self.stage = Stage::Subscribing;

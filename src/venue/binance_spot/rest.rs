@@ -355,7 +355,7 @@ pub(super) fn order_at(body: &[u8], at: usize) -> Result<OpenOrder, DecodeError>
 }
 
 /// The kind of order behind the venue's word; `None` for those that we never send.
-fn kind_of(word: &[u8]) -> Option<OrderKind> {
+pub(super) fn kind_of(word: &[u8]) -> Option<OrderKind> {
     Some(match word {
         b"LIMIT" => OrderKind::Limit,
         b"LIMIT_MAKER" => OrderKind::LimitMaker,

@@ -19,6 +19,8 @@ use crate::types::{ClientOrderId, Command, Leg, Side, Time};
 const CLOSE_SLACK_MS_MAX: u32 = 1_000;
 /// The same for cancels and questions, which do no harm whenever they arrive.
 const CANCEL_SLACK_MS_MAX: u32 = 5_000;
+/// How far the venue's clock may be from where we believe it is when we say that an order is too late for it, at least.
+const CLOCK_MARGIN_NS: i64 = 100 * NANOS_PER_MILLI;
 
 impl TradeSession {
     /// Writes the text of one request into `buf` (cleared first) and registers it as in flight.
@@ -39,7 +41,7 @@ impl TradeSession {
             self.tell_refused(command, asked, refusal, &mut io);
             return Err(refusal);
         }
-        self.register(command);
+        self.register(command, now);
         self.budget.spend(cost_of(command), self.clock.venue_time(now));
         asked.verb().ok_or(Refusal::NotForVenue)
     }
@@ -107,19 +109,30 @@ impl TradeSession {
     }
 
     /// Puts the orders that `command` makes into the table, so that an event may overtake its answer.
-    fn register(&mut self, command: &Command) {
+    fn register(&mut self, command: &Command, now: Time) {
         let (side, qty, immediate) = match command {
             Command::Place(order) => (order.side, order.qty, is_immediate(order.kind, order.tif)),
             Command::CancelReplace(pair) => (pair.new.side, pair.new.qty, is_immediate(pair.new.kind, pair.new.tif)),
             Command::PlaceOco(oco) => (Side::Sell, oco.qty, false),
             _ => return,
         };
+        let expires_at = self.expires_at(command, now);
         for id in new_ids(command).into_iter().flatten() {
             let at = self.orders.open(id, side);
             if let Some(row) = self.orders.row_mut(at) {
-                (row.qty, row.immediate) = (qty, immediate);
+                (row.qty, row.immediate, row.changed) = (qty, immediate, now);
+                row.expires_at = expires_at;
+                self.orders.plan_query(at, expires_at);
             }
         }
+    }
+
+    /// When the venue can no longer accept an order sent now: it refuses what is older than the receive window, twice,
+    /// the second time just before the matching engine.
+    fn expires_at(&mut self, command: &Command, now: Time) -> Time {
+        let slack_ns = i64::from(self.slack_ms(command, now)) * NANOS_PER_MILLI;
+        let doubt_ns = self.clock.doubt_ns(now).unwrap_or(slack_ns).max(CLOCK_MARGIN_NS);
+        now.plus(self.order_window_ns + slack_ns + doubt_ns)
     }
 
     fn write(&mut self, command: &Command, head: Head, buf: &mut Vec<u8>) {

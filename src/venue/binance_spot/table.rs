@@ -52,6 +52,16 @@ pub struct Row {
     pub trades_at: Time,
     /// How often that was asked in a row.
     pub tries: u32,
+    /// When it was sent, or the venue last spoke of it.
+    pub changed: Time,
+    /// Number of the last look at all orders that saw it.
+    pub seen: u32,
+    /// Its outcome was told as unknown and is not known since.
+    pub doubted: bool,
+    /// From then on the venue can no longer accept it; NEVER = that is not known.
+    pub expires_at: Time,
+    /// How often the venue, asked after that, knew no such order.
+    pub absent: u32,
 }
 
 /// The table.
@@ -108,6 +118,11 @@ impl OrderTable {
             query_at: NEVER,
             trades_at: NEVER,
             tries: 0,
+            changed: Time::NONE,
+            seen: 0,
+            doubted: false,
+            expires_at: NEVER,
+            absent: 0,
         };
         if self.rows.len() < ORDERS_MAX {
             self.rows.push(row);
@@ -169,6 +184,11 @@ impl OrderTable {
         self.next_due = self.rows.iter().map(|row| row.query_at.min(row.trades_at)).min().unwrap_or(NEVER);
     }
 
+    /// Whether a trade was told before.
+    pub fn knows_trade(&self, trade_id: i64) -> bool {
+        self.trades.contains(&trade_id)
+    }
+
     /// Remembers a trade; false if it was told before.
     pub fn is_new_trade(&mut self, trade_id: i64) -> bool {
         if self.trades.contains(&trade_id) {
@@ -183,6 +203,10 @@ impl OrderTable {
 }
 
 impl Row {
+    /// The venue spoke of it.
+    pub fn heard(&mut self, now: Time) {
+        (self.changed, self.expires_at) = (now, NEVER);
+    }
     /// Nothing more is expected of it.
     pub fn is_over(&self) -> bool {
         self.phase == Phase::Done && self.query_at == NEVER && self.trades_at == NEVER

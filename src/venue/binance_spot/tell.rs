@@ -7,15 +7,22 @@ use super::answer::{Answer, FillAnswer};
 use super::errors::{Reaction, Verdict};
 use super::inflight::Asked;
 use super::table::{NEVER, Phase, Row};
-use super::trade::{Io, Refusal, TradeSession};
+use super::trade::{Io, Refusal, Stage, TradeSession};
 use super::user::{OrderEvent, expiry_reason};
+use crate::types::event::EventKind;
 use crate::types::order::{FeeAsset, Reason};
+use crate::types::reconcile::ReconcileTrigger;
 use crate::types::time::NANOS_PER_MILLI;
 use crate::types::{ClientOrderId, Command, ExecKind, ExecutionReport, Leg, Liquidity, Price, Qty, Side, Time};
 use crate::types::{VenueOrderId, order};
 
 /// How long an event that must be on its way may take before it is asked for.
 const EVENT_GRACE_NS: i64 = 250 * NANOS_PER_MILLI;
+
+/// "No such order" this often, after it can no longer be accepted, is proof.
+const ABSENT_PROOF: u32 = 2;
+/// Between two such questions: what one copy of the venue's books lacks, another may have.
+const ABSENT_AGAIN_NS: i64 = 150 * NANOS_PER_MILLI;
 
 /// Where an order object comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,10 +110,18 @@ impl TradeSession {
             return;
         };
         let report = event.report(id);
+        if self.orders.find(id).is_none()
+            && let Some(resting) = event.resting(id)
+        {
+            // An earlier run sent it, and it arrived only now: it is told before its news, and judged soon.
+            io.event(EventKind::Resting(resting), event.venue_time);
+            self.look.want(ReconcileTrigger::Unknown, io.now.plus(EVENT_GRACE_NS));
+        }
         let at = self.orders.open(id, report.side);
         let is_new_trade = report.kind == ExecKind::Fill && self.orders.is_new_trade(report.trade_id);
         let Some(row) = self.orders.row_mut(at) else { return };
         let before = row.phase;
+        row.heard(io.now);
         row.venue_order_id = report.venue_order_id;
         row.list_id = row.list_id.max(report.list_id);
         (row.side, row.qty) = (report.side, event.order_qty);
@@ -122,14 +137,18 @@ impl TradeSession {
         if ends {
             (row.phase, row.query_at, row.resync) = (Phase::Done, NEVER, false);
         } else if before == Phase::Sent {
-            row.phase = Phase::Live;
+            (row.phase, row.query_at) = (Phase::Live, NEVER);
         }
+        let resolved = std::mem::take(&mut row.doubted);
         let hidden = row.cum_qty > row.told_qty;
         match report.kind {
             // The answer told it already, or a second connection did.
             ExecKind::New if before == Phase::Live => {}
             ExecKind::Canceled | ExecKind::Expired | ExecKind::Rejected if before == Phase::Done => {}
             _ => io.report(report, event.venue_time),
+        }
+        if resolved {
+            self.look.want(ReconcileTrigger::Unknown, io.now.plus(EVENT_GRACE_NS));
         }
         let revived = before == Phase::Done && report.kind == ExecKind::New;
         if report.kind == ExecKind::Unknown || revived {
@@ -144,6 +163,7 @@ impl TradeSession {
     pub(super) fn tell_state(&mut self, at: usize, found: &Answer<'_>, source: Source, io: &mut Io<'_>) {
         let Some(row) = self.orders.row_mut(at) else { return };
         let before = row.phase;
+        row.heard(io.now);
         if found.order_id > 0 {
             row.venue_order_id = VenueOrderId(found.order_id);
         }
@@ -155,15 +175,28 @@ impl TradeSession {
         let terminal = matches!(kind, ExecKind::Canceled | ExecKind::Rejected | ExecKind::Expired);
         let filled = found.status == b"FILLED" && row.told_qty >= row.cum_qty;
         row.phase = if terminal || filled { Phase::Done } else { Phase::Live };
-        if matches!(source, Source::Query(_)) || row.phase == Phase::Done {
-            (row.query_at, row.resync, row.tries) = (NEVER, false, 0);
+        let is_over = row.phase == Phase::Done;
+        if (is_over || found.status == b"FILLED") && before != Phase::Done && row.resync {
+            self.look.count_end();
         }
+        if matches!(source, Source::Query(_)) || is_over {
+            (row.resync, row.tries) = (false, 0);
+        }
+        row.query_at = NEVER;
+        let resolved = std::mem::take(&mut row.doubted);
+        let was_given_up = row.absent >= ABSENT_PROOF && before == Phase::Done;
         let report = report_of(row, kind, reason, 0);
         let (hidden, watched) = (row.cum_qty > row.told_qty, row.immediate && row.phase != Phase::Done);
         let repeated = match source {
             Source::Query(by_engine) => terminal && before == Phase::Done && !by_engine,
             Source::Ack | Source::Cancel => before == Phase::Done || (kind == ExecKind::New && before == Phase::Live),
         };
+        if resolved {
+            self.look.want(ReconcileTrigger::Unknown, io.now.plus(EVENT_GRACE_NS));
+        }
+        if was_given_up && source == Source::Ack {
+            self.orders.plan_query(at, io.now); // it came after all: its own word decides
+        }
         if before == Phase::Done && !matches!(source, Source::Query(_)) {
             // An event overtook this answer: the order's end stands.
             self.keep_done(at);
@@ -194,6 +227,7 @@ impl TradeSession {
         row.cum_qty = row.cum_qty.max(cum_qty);
         if is_new {
             row.told_qty = Qty(row.told_qty.0.saturating_add(fill.qty.0));
+            self.look.count_fill();
         }
         let leaves_qty = row.open_qty(cum_qty);
         let whole = row.qty > Qty::ZERO && leaves_qty == Qty::ZERO && row.told_qty >= row.cum_qty;
@@ -221,17 +255,30 @@ impl TradeSession {
         }
     }
 
-    /// The venue, asked, knows no such order.
+    /// The venue, asked, knows no such order. Past the end of its receive window it can no longer accept one either, and
+    /// said so twice then, it proves that the order was never executed.
     pub(super) fn tell_not_found(&mut self, at: usize, io: &mut Io<'_>) {
-        if let Some(row) = self.orders.row(at) {
-            io.report(report_of(row, ExecKind::NotFound, Reason::None, -2013), Time::NONE);
+        let Some(row) = self.orders.row_mut(at) else { return };
+        (row.query_at, row.tries, row.resync) = (NEVER, 0, false);
+        let is_unheard = row.phase == Phase::Sent && row.expires_at != NEVER;
+        if !is_unheard {
+            return io.report(report_of(row, ExecKind::NotFound, Reason::None, -2013), Time::NONE);
         }
+        row.absent += u32::from(io.now >= row.expires_at);
+        if row.absent < ABSENT_PROOF {
+            let again = if row.absent > 0 { io.now.plus(ABSENT_AGAIN_NS) } else { row.expires_at };
+            io.report(report_of(row, ExecKind::NotFound, Reason::None, -2013), Time::NONE);
+            return self.orders.plan_query(at, again);
+        }
+        (row.phase, row.doubted) = (Phase::Done, false);
+        io.report(report_of(row, ExecKind::Rejected, Reason::Other, -2013), Time::NONE);
+        self.look.want(ReconcileTrigger::Unknown, io.now.plus(EVENT_GRACE_NS));
     }
 
     /// The venue, asked, says that the order ended without a fill long ago.
     pub(super) fn tell_archived(&mut self, at: usize, io: &mut Io<'_>) {
         if let Some(row) = self.orders.row_mut(at) {
-            row.phase = Phase::Done;
+            (row.phase, row.query_at, row.resync, row.tries) = (Phase::Done, NEVER, false, 0);
             io.report(report_of(row, ExecKind::Expired, Reason::Other, -2026), Time::NONE);
         }
     }
@@ -245,14 +292,19 @@ impl TradeSession {
             // An event said before that it lives: look, and believe neither.
             (Phase::Live, _) => self.orders.plan_query(at, io.now),
             (Phase::Sent, Reaction::Unknown) => {
+                row.doubted = true;
                 io.report(report_of(row, ExecKind::Unknown, verdict.reason, code), Time::NONE);
-                if verdict.reason == Reason::Duplicate {
+                if self.stage >= Stage::Resyncing {
                     self.orders.plan_query(at, io.now);
+                    self.look.want(ReconcileTrigger::Unknown, io.now);
                 }
             }
             (Phase::Sent, _) => {
                 (row.phase, row.query_at, row.resync) = (Phase::Done, NEVER, false);
                 io.report(report_of(row, ExecKind::Rejected, verdict.reason, code), Time::NONE);
+                if verdict.reason == Reason::Balance {
+                    self.look.want(ReconcileTrigger::Unknown, io.now.plus(EVENT_GRACE_NS)); // our books say they are there
+                }
             }
         }
     }
@@ -291,6 +343,7 @@ impl TradeSession {
             }
             Asked::CancelAll => self.tell_all_cancels_failed(verdict, code, io),
             Asked::Order(..) | Asked::List(_) | Asked::Trades(_) => {} // stays planned, or the engine asks again
+            Asked::TradesFrom(_) | Asked::OrderNumber(_) | Asked::OpenOrders | Asked::OpenLists => {}
             Asked::Account | Asked::Logon | Asked::Subscribe | Asked::Clock => {}
             Asked::NextLogon | Asked::NextSubscribe => {}
         }

@@ -13,11 +13,12 @@ pub use super::last_gate::Bounds;
 use super::answer::{self, Envelope};
 use super::budget::{Budget, Cost};
 use super::clock::VenueClock;
-use super::encode::{Encoder, Head, REQUEST_BYTES_MAX};
+use super::encode::{Encoder, Head, REQUEST_BYTES_MAX, Target};
 use super::gate::Gate;
 use super::inflight::{Asked, InFlight};
 use super::kill::Duty;
 use super::last_gate::LastGate;
+use super::resync::Look;
 use super::sign::Signer;
 use super::successor::Successor;
 use super::table::{NEVER, OrderTable, Phase};
@@ -167,11 +168,12 @@ pub struct TradeSession {
     pub(super) clock: VenueClock,
     pub(super) stage: Stage,
     pub(super) logged_on: bool,
-    pub(super) account_known: bool,
+    pub(super) look: Look,
     stream: Option<StreamState>,
     request_timeout_ns: i64,
     pub(super) retry_at: Time,
     retry_ns: i64,
+    pub(super) order_window_ns: i64,
     silent_clocks: u32,
     forget_at: Time,
     foreign: u64,
@@ -214,11 +216,12 @@ impl TradeSession {
             clock: VenueClock::default(),
             stage: Stage::Closed,
             logged_on: false,
-            account_known: false,
+            look: Look::default(),
             stream: None,
             request_timeout_ns: settings.request_timeout_ns,
             retry_at: NEVER,
             retry_ns: RETRY_NS,
+            order_window_ns: i64::from(settings.recv_window_orders_ms) * NANOS_PER_MILLI,
             silent_clocks: 0,
             forget_at: Time::NONE,
             foreign: 0,
@@ -245,7 +248,8 @@ impl TradeSession {
 
     /// A connection serves on which nothing was said yet: its session begins with the next `on_timer`.
     pub(super) fn restart(&mut self, now: Time) {
-        (self.logged_on, self.account_known, self.silent_clocks) = (false, false, 0);
+        (self.logged_on, self.silent_clocks) = (false, 0);
+        self.look.stop();
         (self.retry_ns, self.retry_at) = (RETRY_NS, now);
         if self.stage != Stage::Barred {
             self.stage = Stage::LoggingOn;
@@ -273,6 +277,7 @@ impl TradeSession {
         if kind.is_err() {
             self.ask_about_all(recv);
         }
+        self.end_look(&mut io);
         self.ask_what_is_due(&mut io);
         kind
     }
@@ -304,6 +309,7 @@ impl TradeSession {
         }
         self.logged_on = false;
         self.retry_at = NEVER;
+        self.look.stop();
         while let Some(flight) = self.flights.pop() {
             if !flight.overdue {
                 self.tell_unknown(flight.asked, Reason::Other, 0, &mut io);
@@ -341,6 +347,7 @@ impl TradeSession {
         if self.may_ask(now) && self.clock.begin_round(now) {
             self.ask(Asked::Clock, &mut io);
         }
+        self.keep_looking(&mut io);
         self.ask_what_is_due(&mut io);
         if self.silent_clocks >= SILENT_CLOCKS_MAX { FrameKind::Reset } else { FrameKind::Control }
     }
@@ -350,9 +357,10 @@ impl TradeSession {
         self.clock.set_offset(offset_ns);
     }
 
-    /// Orders of earlier runs that rest at the venue: known from here on, as if this session had sent them. What they
-    /// have filled is booked.
-    pub fn take_over(&mut self, resting: &[RestingOrder]) {
+    /// What earlier runs left: their orders that rest at the venue, known from here on as if this session had sent them,
+    /// and the number up to which our trades are booked.
+    pub fn take_over(&mut self, resting: &[RestingOrder], trades_known_to: i64) {
+        self.look.know_trades_to(trades_known_to);
         for order in resting {
             let at = self.orders.open(order.id, order.side);
             let Some(row) = self.orders.row_mut(at) else { continue };
@@ -420,6 +428,22 @@ impl TradeSession {
                 self.encoder.trades(head, number, &mut text);
                 5
             }
+            Asked::TradesFrom(from) => {
+                self.encoder.trades_from(head, from, &mut text);
+                20
+            }
+            Asked::OrderNumber(number) => {
+                self.encoder.order_status(head, Target::Number(number), &mut text);
+                4
+            }
+            Asked::OpenOrders => {
+                self.encoder.open_orders(head, &mut text);
+                6
+            }
+            Asked::OpenLists => {
+                self.encoder.open_lists(head, &mut text);
+                6
+            }
             Asked::Account => {
                 self.encoder.account(head, &mut text);
                 20
@@ -464,30 +488,9 @@ impl TradeSession {
         self.retry_ns = (self.retry_ns * 2).min(RETRY_NS_MAX);
     }
 
-    /// The account's events flow from here on: ask for the truth they start from.
-    pub(super) fn begin_resync(&mut self, io: &mut Io<'_>) {
-        self.stage = Stage::Resyncing;
+    /// Logon and subscription worked: the next failure is the first one.
+    pub(super) fn session_began(&mut self) {
         self.retry_ns = RETRY_NS;
-        self.account_known = false;
-        for at in 0..self.orders.len() {
-            if let Some(row) = self.orders.row_mut(at).filter(|row| row.phase != Phase::Done) {
-                row.resync = true;
-                self.orders.plan_query(at, io.now);
-            }
-        }
-        self.ask(Asked::Account, io);
-    }
-
-    /// Ends the resync once nothing is missing.
-    pub(super) fn end_resync(&mut self, io: &mut Io<'_>) {
-        if self.stage != Stage::Resyncing || !self.account_known {
-            return;
-        }
-        let missing = (0..self.orders.len()).filter_map(|at| self.orders.row(at)).any(|row| row.resync);
-        if !missing {
-            self.stage = Stage::Ready;
-            self.tell_stream(StreamState::Up, io);
-        }
     }
 
     /// Plans a question about every order that may live.
@@ -532,8 +535,8 @@ impl TradeSession {
                 self.silent_clocks += 1;
                 self.clock.hurry();
             }
-            Asked::Account => {
-                self.ask(Asked::Account, io);
+            Asked::Account | Asked::OpenOrders | Asked::OpenLists | Asked::TradesFrom(_) | Asked::OrderNumber(_) => {
+                self.ask(asked, io);
             }
             Asked::NextLogon | Asked::NextSubscribe => {} // the link drops a connection that brings no data
             _ => self.tell_unknown(asked, Reason::Other, 0, io),

@@ -5,9 +5,11 @@
 //! Source: the venue's API documents, "user data stream", as of 2026-07-21.
 
 use super::messages::venue_time;
+use super::rest::kind_of;
 use crate::types::event::Balance;
 use crate::types::order::{FeeAsset, Reason};
-use crate::types::{ClientOrderId, ExecKind, ExecutionReport, Liquidity, Side, VenueOrderId};
+use crate::types::reconcile::RestingOrder;
+use crate::types::{ClientOrderId, ExecKind, ExecutionReport, Liquidity, OrderKind, Side, VenueOrderId};
 use crate::types::{Instrument, Notional, Price, Qty, Time};
 use crate::venue::DecodeError;
 use crate::venue::scan::Scanner;
@@ -54,6 +56,12 @@ pub struct OrderEvent<'a> {
     pub original: &'a [u8],
     /// Size of the whole order.
     pub order_qty: Qty,
+    /// How it finds its price; `None` = a kind that we never send.
+    pub kind: Option<OrderKind>,
+    /// Limit; zero = none.
+    pub price: Price,
+    /// Trigger; zero = none.
+    pub stop_price: Price,
     /// The venue's time.
     pub venue_time: Time,
     /// All else, but the name.
@@ -85,6 +93,21 @@ impl OrderEvent<'_> {
     /// The venue's number of the order.
     pub fn venue_order_id(&self) -> VenueOrderId {
         self.facts.venue_order_id
+    }
+    /// The order as it rests, under the name `id`, before what this event tells; `None` for a kind that we never send.
+    pub fn resting(&self, id: ClientOrderId) -> Option<RestingOrder> {
+        let f = &self.facts;
+        Some(RestingOrder {
+            id,
+            venue_order_id: f.venue_order_id,
+            list_id: f.list_id,
+            side: f.side,
+            kind: self.kind?,
+            qty: self.order_qty,
+            cum_qty: Qty(f.cum_qty.0.saturating_sub(f.last_qty.0).max(0)),
+            price: self.price,
+            stop_price: self.stop_price,
+        })
     }
     /// The report, under the name `id`.
     pub fn report(&self, id: ClientOrderId) -> ExecutionReport {
@@ -169,6 +192,8 @@ struct Raw<'a> {
     order_id: Option<i64>,
     list_id: i64,
     order_qty: Option<Qty>,
+    price: Price,
+    stop_price: Price,
     cum_qty: Option<Qty>,
     prevented_qty: Qty,
     last_qty: Qty,
@@ -190,7 +215,8 @@ pub(super) fn side(scan: &mut Scanner<'_>) -> Result<Side, DecodeError> {
     }
 }
 
-fn order_event<'a>(frame: &'a [u8], at: usize, rules: &Instrument) -> Result<OrderEvent<'a>, DecodeError> {
+/// Reads the keys of an `executionReport`.
+fn raw_event(frame: &[u8], at: usize) -> Result<Raw<'_>, DecodeError> {
     let mut raw = Raw::default();
     Scanner::starting_at(frame, at).object(|scan, key| {
         match key {
@@ -207,6 +233,8 @@ fn order_event<'a>(frame: &'a [u8], at: usize, rules: &Instrument) -> Result<Ord
             b"i" => raw.order_id = Some(scan.integer()?),
             b"g" => raw.list_id = scan.integer()?,
             b"q" => raw.order_qty = Some(scan.qty()?),
+            b"p" => raw.price = scan.price()?,
+            b"P" => raw.stop_price = scan.price()?,
             b"z" => raw.cum_qty = Some(scan.qty()?),
             b"A" => raw.prevented_qty = scan.qty()?,
             b"l" => raw.last_qty = scan.qty()?,
@@ -224,6 +252,11 @@ fn order_event<'a>(frame: &'a [u8], at: usize, rules: &Instrument) -> Result<Ord
         }
         Ok(())
     })?;
+    Ok(raw)
+}
+
+fn order_event<'a>(frame: &'a [u8], at: usize, rules: &Instrument) -> Result<OrderEvent<'a>, DecodeError> {
+    let raw = raw_event(frame, at)?;
     let need = |name| DecodeError::Missing { name };
     let (fee, fee_asset) = fee(&raw, frame, rules)?;
     let exec = raw.exec.ok_or(need("x"))?;
@@ -240,6 +273,9 @@ fn order_event<'a>(frame: &'a [u8], at: usize, rules: &Instrument) -> Result<Ord
         client: raw.client.ok_or(need("c"))?,
         original: raw.original,
         order_qty,
+        kind: kind_of(raw.order_kind),
+        price: raw.price,
+        stop_price: raw.stop_price,
         venue_time: venue_time(raw.venue_ms),
         facts: Facts {
             venue_order_id: VenueOrderId(raw.order_id.ok_or(need("i"))?),
