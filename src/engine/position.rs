@@ -183,9 +183,10 @@ impl Position {
     pub(super) fn opened(&self) -> Option<Time> {
         (self.trip.opened != Time::NONE).then_some(self.trip.opened)
     }
-    /// Average price paid in this round trip, before fees.
+    /// Average price paid in this round trip, before fees; of coins that earlier ones left, what they cost.
     pub(super) fn entry_px(&self) -> Option<Price> {
-        mul_div_ceil(self.trip.bought_value.0, QTY_SCALE, self.trip.bought.0).map(Price)
+        let paid = mul_div_ceil(self.trip.bought_value.0, QTY_SCALE, self.trip.bought.0);
+        paid.or_else(|| mul_div_ceil(self.cost.0, QTY_SCALE, self.qty.0)).map(Price)
     }
     /// Coins of this round trip that somebody else took.
     pub(super) fn lost(&self) -> Qty {

@@ -108,7 +108,14 @@ impl Instrument {
         let in_value = value >= self.notional_min && (self.notional_max.0 == 0 || value <= self.notional_max);
         in_price && on_grid && in_qty && in_value
     }
-    /// Whether `qty` at `price` is too small to sell: dust stays on the books as dust.
+    /// Whether `qty` at `price` is dust: too small for the venue to sell.
+    ///
+    /// The rule for dust. Coins are dust if their whole lots are fewer than `qty_min`, or worth less than `notional_min`
+    /// at `price`: for the exits the stop, for everything else the bid where that is lower, because there they would have
+    /// to be sold. Exactly the minimum is not dust. Dust has no stop, is not naked, keeps no round trip and no close
+    /// open, and is never sold alone. It stays on the books at what it cost and counts in equity and exposure; the next
+    /// round trip takes it over, and its exits cover old and new coins together. If it becomes worth selling without
+    /// one (the stop is raised, the minimum falls), it gets exits like any other coins, its targets from its own cost.
     pub fn is_dust(&self, price: Price, qty: Qty) -> bool {
         let lots = self.qty_floor(qty);
         lots < self.qty_min || lots.0 <= 0 || notional_floor(price, lots).is_none_or(|value| value < self.notional_min)

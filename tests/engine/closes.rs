@@ -9,7 +9,7 @@ use sol_volume_bot::types::event::{Control, StreamState};
 use sol_volume_bot::types::order::{ExecKind, OrderKind, Reason};
 use sol_volume_bot::types::record::PauseReason;
 use sol_volume_bot::types::units::Qty;
-use sol_volume_bot::types::{EventKind, Leg, StreamId};
+use sol_volume_bot::types::{EventKind, Leg, ParamKey, StreamId, Time};
 
 fn closes(desk: &Desk) -> Vec<NewOrder> {
     let replaced = |command: &Command| match command {
@@ -254,4 +254,42 @@ fn a_close_takes_a_limit_first_and_any_price_later() {
     desk.pass(2 * SEC);
     let kinds: Vec<OrderKind> = closes(&desk).iter().map(|new| new.kind).collect();
     assert_eq!(kinds[..3], [OrderKind::Limit, OrderKind::Limit, OrderKind::Market]);
+}
+
+/// A round trip that left `rest`, by a close that sold all else.
+fn leaving(rest: Qty) -> Desk {
+    let mut setup = setup();
+    setup.instrument.lot = Qty(1); // so that a fee leaves no dust of its own
+    let mut desk = Desk::with(setup);
+    desk.enter_all();
+    desk.leave_of_close = Some(rest);
+    desk.control(Control::Flatten);
+    desk.leave_of_close = None;
+    desk
+}
+
+#[test]
+fn coins_worth_exactly_the_least_notional_are_sold_and_a_lamport_less_is_dust_that_stays_on_the_books() {
+    let least = Qty(32_258_065); // 5 USDT at the stop of 155, rounded up to a lamport
+    for (rest, is_sold) in [(least, true), (Qty(least.0 - 1), false)] {
+        let mut desk = leaving(rest);
+        desk.pass(5 * SEC);
+        assert_eq!(desk.status().position, if is_sold { Qty::ZERO } else { rest });
+        assert_eq!(desk.status().position.0, desk.venue.base);
+        assert!(!desk.status().closing && desk.status().orders_open == 0 && !is_woken(&desk));
+        assert_eq!(desk.trades().len(), 1, "dust keeps no round trip open");
+        assert_eq!(desk.status().naked_since, Time::NONE, "dust needs no stop");
+    }
+}
+
+#[test]
+fn dust_that_a_raised_stop_makes_worth_selling_gets_exits_of_its_own() {
+    let mut desk = leaving(Qty(32_258_064));
+    desk.pass(5 * SEC);
+    assert!(desk.live().is_empty());
+    desk.control(Control::Set(ParamKey::StopLoss, px("156").0));
+    desk.control(Control::Commit);
+    assert_eq!(desk.live_stop_qty(), Qty(32_258_064));
+    desk.pass(2 * SEC);
+    assert!(!desk.status().closing, "it is protected, not thrown out");
 }

@@ -65,6 +65,8 @@ pub struct Desk {
     pub entry_fill: (i64, i64),
     /// Part of a close that fills at once, in percent.
     pub close_fill: i64,
+    /// What the next close leaves unsold, exactly.
+    pub leave_of_close: Option<Qty>,
     pub on_place: Answer,
     pub on_oco: Answer,
     pub on_cancel: Answer,
@@ -103,6 +105,7 @@ impl Desk {
             bbo: bbo("161.00", "161.01"),
             entry_fill: (100, 1),
             close_fill: 100,
+            leave_of_close: None,
             on_place: Answer::Proper,
             on_oco: Answer::Proper,
             on_cancel: Answer::Proper,
@@ -344,6 +347,10 @@ impl Desk {
             || if new.side == Side::Buy { new.price >= price } else { new.price <= price };
         let lot = instrument().lot.0;
         let part = new.qty.0 * percent / 100 / parts / lot * lot;
+        if let Some(rest) = self.leave_of_close.take() {
+            self.venue.fill(new.id, Qty(new.qty.0 - rest.0), price, Liquidity::Taker);
+            return self.venue.end(new.id, OrderStatus::Expired, Reason::TimeInForce);
+        }
         if takes && (new.tif != TimeInForce::Fok || percent == 100) {
             for i in 0..parts {
                 let qty = if i + 1 == parts && percent == 100 { new.qty.0 - part * (parts - 1) } else { part };
