@@ -3,18 +3,15 @@
 //! Thread: any.  Invariants: nothing here changes a world; [`World::comes_to_rest`] works on a clone.
 
 use crate::day::*;
+use crate::moves::{Move, Serve};
 use crate::venue::Part;
-use crate::world::{Move, Serve, World};
+use crate::world::{World, ensure};
 use sol_volume_bot::types::Time;
 use sol_volume_bot::types::event::TimerId;
 use sol_volume_bot::types::units::Qty;
 
 /// Moves in which a world without faults must come to rest.
 const REST_MOVES_MAX: usize = 600;
-
-fn ensure(holds: bool, what: impl FnOnce() -> String) -> Result<(), String> {
-    if holds { Ok(()) } else { Err(what()) }
-}
 
 fn is_dust(coins: i64) -> bool {
     instrument().is_dust(px("154.90"), Qty(coins))
@@ -28,15 +25,15 @@ impl World {
             format!("{} for sale of {}", Qty(self.venue.selling()), Qty(self.venue.coins))
         })?;
         ensure(self.venue.stopped() <= self.venue.coins, || "two live stops for the same coins".into())?;
-        ensure(status.position.0 == self.told_coins(), || {
-            format!("{} on the books, fills of {} told", status.position, Qty(self.told_coins()))
+        ensure(status.position.0 == self.told_coins, || {
+            format!("{} on the books, fills of {} told", status.position, Qty(self.told_coins))
         })?;
         let query = self.timers[TimerId::Query as usize];
         ensure(status.orders_unknown == 0 || query.is_some(), || "an unknown order that nobody will ask about".into())?;
         let awake = self.timers[TimerId::Exit as usize].or(query).is_some() || !self.is_quiet();
         ensure(!status.closing || awake, || "a close that nothing wakes".into())?;
         if self.connected && status.naked_since != Time::NONE && !status.closing {
-            let since = status.naked_since.max(self.connected_at());
+            let since = status.naked_since.max(self.connected_at);
             let ns = self.now.since(since);
             ensure(ns < params().naked_ns_max, || format!("coins without a stop for {ns} ns, and no close"))?;
         }

@@ -2,8 +2,9 @@
 //!
 //! Thread: any.  Invariants: deterministic; a fault prints the moves that lead to it, and they repeat it.
 
+use crate::moves::{Move, Request, Serve};
 use crate::venue::Part;
-use crate::world::{Move, Request, Serve, World, kind_of};
+use crate::world::{World, kind_of};
 use sol_volume_bot::types::event::Control;
 use sol_volume_bot::types::order::{ExecutionReport, Reason, Side};
 use sol_volume_bot::types::{ClientOrderId, Leg};
@@ -72,7 +73,7 @@ impl Search {
             return;
         }
         self.seen.states += usize::from(known.is_none());
-        if known.is_none() && key % RESTS_ONE_IN == 0 {
+        if known.is_none() && key.is_multiple_of(RESTS_ONE_IN) {
             match world.comes_to_rest() {
                 Ok(moves) => self.seen.longest_rest = self.seen.longest_rest.max(moves),
                 Err(fault) => self.fail(&fault),
