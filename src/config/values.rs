@@ -225,6 +225,16 @@ pub enum OnDead {
     Flatten,
 }
 
+impl OnDead {
+    /// As in the file.
+    pub fn name(self) -> &'static str {
+        match self {
+            OnDead::CancelEntries => "cancel_entries",
+            OnDead::Flatten => "flatten",
+        }
+    }
+}
+
 /// `[guard]`: names of variables, never values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Guard {

@@ -166,7 +166,7 @@ impl<'a> Guard<'a> {
         let line = self.voice.info("GUARD_START", "watching the engine's heartbeat");
         let line = line.with("patience_ms", guard.patience_ns / NANOS_PER_MILLI);
         let line = line.with("data_dir", self.config.storage.data_dir.display().to_string());
-        self.voice.say(&line.with("on_dead", format!("{:?}", guard.on_dead)).number("loss_limit", guard.loss_limit));
+        self.voice.say(&line.with("on_dead", guard.on_dead.name()).number("loss_limit", guard.loss_limit));
         let mut watch = Watch::new(guard.patience_ns, guard.loss_limit, self.now_ns());
         let mut open: Option<(Incident, Time)> = None;
         while !self.signals.stop_asked() {
