@@ -177,14 +177,14 @@ fn an_entry_waits_for_a_clock_that_is_known_well_enough_and_a_close_concedes_the
     assert_eq!(close["params"]["recvWindow"], 3_000, "a second to either side of the window of one second");
     let cancel = desk.send(Command::CancelAll);
     assert_eq!(cancel["params"]["recvWindow"], 11_000);
-    // A round trip of 642 ms: half of it is doubt, all of it may be the way; with 50 ms that is more than the window.
+    // A round trip of 644 ms: half of it is doubt, all of it may be the way; with 50 ms that is more than the window.
     let sent_at = desk.now;
     desk.now += 640 * MS;
     desk.frame(&json!({"id": clock["id"], "status": 200, "result": {"serverTime": (sent_at + 320 * MS) / MS}}));
     assert_eq!(desk.try_send(Command::Place(buy("1.5"))).err(), Some(Refusal::Clock));
     desk.events.clear();
     let close = desk.send(Command::Place(NewOrder { id: id(Leg::Flatten, 2), ..flatten() }));
-    assert_eq!(close["params"]["recvWindow"], 1_000 + 2 * 322);
+    assert_eq!(close["params"]["recvWindow"], 1_000 + 2 * 323);
     desk.settle(); // the rest of the round is faster
     desk.send(Command::Place(buy("1.5")));
 }

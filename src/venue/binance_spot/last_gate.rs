@@ -253,6 +253,7 @@ impl<'a> Said<'a> {
             | b"cancelOrderId"
             | b"cancelOrigClientOrderId"
             | b"cancelReplaceMode"
+            | b"cancelRestrictions"
             | b"listClientOrderId"
             | b"newClientOrderId"
             | b"newOrderRespType"
