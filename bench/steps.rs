@@ -9,14 +9,17 @@ use sol_volume_bot::engine::Engine;
 use sol_volume_bot::sys::clock::Clock;
 use sol_volume_bot::sys::cores;
 use sol_volume_bot::sys::heartbeat;
+use sol_volume_bot::types::command::NewOco;
 use sol_volume_bot::types::event::{Bbo, Slot, StreamState};
 use sol_volume_bot::types::order::{FeeAsset, Reason};
+use sol_volume_bot::types::time::NANOS_PER_SEC;
 use sol_volume_bot::types::{
-    ClientOrderId, Command, CommandBuf, Event, EventKind, ExecKind, ExecutionReport, Leg, Liquidity, Millis, Price,
-    Qty, Side, StreamId, Time, VenueOrderId,
+    ClientOrderId, Command, CommandBuf, Event, EventKind, ExecKind, ExecutionReport, Leg, Liquidity, Millis, Notional,
+    Price, Qty, Ratio, Side, StreamId, Time, VenueOrderId,
 };
 use sol_volume_bot::venue::binance_spot::decode::{Levels, frame};
 use sol_volume_bot::venue::binance_spot::encode::{Encoder, Head, Target};
+use sol_volume_bot::venue::binance_spot::last_gate::{Bounds, LastGate};
 use sol_volume_bot::venue::binance_spot::sign::Signer;
 use std::hint::black_box;
 
@@ -250,10 +253,44 @@ fn encoders(clock: Clock) -> Value {
     let hmac = ns_per_call(clock, CALLS, || {
         black_box(key.sign(black_box(&payload)));
     });
+    let gate = last_gate(clock, &mut encoder);
+    println!("last gate: reads an OCO of {} B in {:.0} ns", gate.0, gate.1);
     println!(
         "encode orderList.cancel: logged on {logged_on:.0} ns, with HMAC {signed:.0} ns; HMAC of 140 B {hmac:.0} ns"
     );
-    json!({"cancel_list_ns": logged_on, "cancel_list_hmac_ns": signed, "hmac_140_ns": hmac})
+    json!({"cancel_list_ns": logged_on, "cancel_list_hmac_ns": signed, "hmac_140_ns": hmac, "last_gate_oco_ns": gate.1})
+}
+
+/// The longest text an order has, past the last gate with every rule in force. Output: its bytes, ns.
+fn last_gate(clock: Clock, encoder: &mut Encoder) -> (usize, f64) {
+    let name = |leg| ClientOrderId { epoch: 12, signal: 3, leg, attempt: 7 };
+    let oco = NewOco {
+        list: name(Leg::List(1)),
+        take_profit: name(Leg::TakeProfit(1)),
+        stop: name(Leg::Stop(1)),
+        qty: Qty(10_000_000_000),
+        tp_price: Price(16_500_000_000),
+        stop_price: Price(15_500_000_000),
+        stop_limit: Price(15_480_000_000),
+    };
+    let mut text = Vec::with_capacity(2_048);
+    let head = Head { request_id: 1, timestamp: Millis(1_795_348_800_123), logged_on: false, slack_ms: 0 };
+    encoder.place_oco(head, &oco, &mut text);
+    let bounds = Bounds {
+        order_notional_max: Notional(i64::MAX),
+        order_qty_max: Qty(i64::MAX),
+        collar: Ratio(5_000_000),
+        mid_age_ns_max: i64::MAX,
+        orders_per_s_max: 64,
+    };
+    let mut gate = LastGate::new(instrument().symbol, bounds);
+    let mut now = Time(1_795_348_800_000_000_000);
+    gate.set_mid(Price(16_100_000_000), now);
+    let ns = ns_per_call(clock, CALLS, || {
+        now = now.plus(NANOS_PER_SEC); // the pace allows two orders a second, and looks at all it remembers
+        assert_eq!(gate.pass(black_box(&text), now), Ok(()));
+    });
+    (text.len(), ns)
 }
 
 /// What the page for the guard adds to each turn of both agents, and ten times a second or with a fill.

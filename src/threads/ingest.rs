@@ -15,6 +15,7 @@ use crate::types::time::{NANOS_PER_MILLI, NANOS_PER_SEC};
 use crate::types::{Price, StreamId, Time};
 use crate::venue::DecodeError;
 use crate::venue::binance_spot::market::{self, MarketSession, MarketSettings};
+use crate::venue::binance_spot::retry;
 use crate::venue::solana::{self, SlotSession};
 use std::sync::Arc;
 
@@ -34,6 +35,8 @@ pub struct Ingest {
     chain: Chain,
     rest: HttpClient,
     asked: Option<Asked>,
+    /// The venue wants nothing asked by REST before this.
+    ask_from: Time,
     chores_at: Time,
     /// The turn before left the slots alone; never two in a row.
     slots_wait: bool,
@@ -94,7 +97,17 @@ impl Ingest {
         let tape = Tape { session: MarketSession::new(settings), settings, out, opened: 0 };
         let chain = Chain { session: SlotSession::new(), heard: Vec::with_capacity(64), opened: 0 };
         let IngestLinks { market, slots, rest } = links;
-        Ingest { market, tape, slots, chain, rest, asked: None, chores_at: Time::NONE, slots_wait: false }
+        Ingest {
+            market,
+            tape,
+            slots,
+            chain,
+            rest,
+            asked: None,
+            ask_from: Time::NONE,
+            chores_at: Time::NONE,
+            slots_wait: false,
+        }
     }
 
     /// Ten times a second: silence, and what is owed by REST.
@@ -103,7 +116,7 @@ impl Ingest {
         let Tape { session, out, .. } = &mut self.tape;
         session.on_timer(now, &mut |event| out.tell(event));
         self.chain.session.on_timer(now, &mut |event| out.tell(event));
-        if self.asked.is_none() && !self.rest.is_busy() {
+        if self.asked.is_none() && !self.rest.is_busy() && now >= self.ask_from {
             self.ask(now);
         }
         if self.tape.out.overflowed && self.tape.out.market.room() > self.tape.out.market.depth() / 2 {
@@ -133,6 +146,10 @@ impl Ingest {
             Ok(response) if response.status == 200 => self.tape.on_answer(asked, response.body, response.recv),
             Ok(response) => {
                 log::warn!("REST answer {} to {asked:?}", response.status);
+                let retry_after_s = response.header("retry-after").and_then(|text| text.parse().ok());
+                if let Some(wait_ns) = retry::told_to_wait_ns(response.status, retry_after_s) {
+                    self.ask_from = now.plus(wait_ns);
+                }
                 self.tape.rest_failed(asked, now);
             }
             Err(why) => {

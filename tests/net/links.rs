@@ -108,6 +108,16 @@ fn upgrade_refused_with_retry_after_is_not_tried_earlier() {
 }
 
 #[test]
+fn a_ban_or_a_limit_that_does_not_say_how_long_is_not_knocked_at_either() {
+    for (answer, least_s) in [("HTTP/1.1 418 Teapot\r\n\r\n", 119), ("HTTP/1.1 429 Slow\r\n\r\n", 59)] {
+        let served = raw_server(answer);
+        let mut harness = Harness::new(&served.url, None);
+        harness.until("refusal", |harness| !harness.probe.downs.is_empty());
+        assert!(harness.link.next_deadline().since(harness.now()) > least_s * NANOS_PER_SEC, "{answer}");
+    }
+}
+
+#[test]
 fn peer_that_accepts_but_never_answers_is_left_after_the_open_timeout() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
     for scheme in ["ws", "wss"] {

@@ -9,6 +9,7 @@ mod certs;
 #[path = "../counting/mod.rs"]
 mod counting;
 mod frames;
+mod gateway;
 mod http;
 mod links;
 mod peer;

@@ -81,6 +81,9 @@ pub enum LinkState {
     Stopped,
 }
 
+/// Pause after a 418 and a 429 that do not say how long: the shortest ban, and a minute's limit.
+const BAN_S_MIN: u32 = 120;
+const LIMIT_S: u32 = 60;
 /// The connection that serves.
 const MAIN: usize = 0;
 /// Its successor, not delivering yet.
@@ -309,8 +312,14 @@ impl Link {
 
     fn dial_later(&mut self, reason: &DownReason, now: Time) {
         let mut pause_ns = self.backoff.next_ns(&mut self.rng);
-        if let DownReason::WebSocket { error: WsError::Refused { retry_after_s: Some(seconds), .. }, .. } = reason {
-            pause_ns = pause_ns.max(i64::from(*seconds) * NANOS_PER_SEC); // knocking earlier earns a longer ban
+        if let DownReason::WebSocket { error: WsError::Refused { status, retry_after_s, .. }, .. } = reason {
+            let unsaid_s = match status {
+                418 => BAN_S_MIN,
+                429 => LIMIT_S,
+                _ => 0,
+            };
+            let told_ns = i64::from(retry_after_s.unwrap_or(unsaid_s)) * NANOS_PER_SEC;
+            pause_ns = pause_ns.max(told_ns); // knocking earlier earns a longer ban
         }
         self.dial = Dial::Wait { until: now.plus(pause_ns) };
     }

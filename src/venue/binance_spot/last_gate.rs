@@ -38,7 +38,7 @@ pub struct Bounds {
 
 /// The gate of one symbol.
 #[derive(Debug)]
-pub(super) struct LastGate {
+pub struct LastGate {
     symbol: Symbol,
     bounds: Bounds,
     stopping: bool,
@@ -75,23 +75,23 @@ enum Aim {
 
 impl LastGate {
     /// Open, and with no market to measure by.
-    pub(super) fn new(symbol: Symbol, bounds: Bounds) -> LastGate {
+    pub fn new(symbol: Symbol, bounds: Bounds) -> LastGate {
         let (mid, mid_at, left) = (Price::ZERO, Time::NONE, [Time(i64::MIN); PACE_MAX]);
         LastGate { symbol, bounds, stopping: false, mid, mid_at, left, cursor: 0 }
     }
 
     /// Nothing is bought from here on; one way.
-    pub(super) fn stop(&mut self) {
+    pub fn stop(&mut self) {
         self.stopping = true;
     }
 
     /// The newest mid, read from the wire at `at`.
-    pub(super) fn set_mid(&mut self, mid: Price, at: Time) {
+    pub fn set_mid(&mut self, mid: Price, at: Time) {
         (self.mid, self.mid_at) = (mid, at);
     }
 
     /// Whether `text` may leave at `now`; an order that may is counted.
-    pub(super) fn pass(&mut self, text: &[u8], now: Time) -> Result<(), Refusal> {
+    pub fn pass(&mut self, text: &[u8], now: Time) -> Result<(), Refusal> {
         let said = read(text).map_err(|_| Refusal::Unreadable)?;
         let aim = said.aim().ok_or(Refusal::Unreadable)?;
         if said.symbol.is_some_and(|symbol| symbol != self.symbol.as_bytes()) {

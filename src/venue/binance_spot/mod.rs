@@ -15,7 +15,7 @@ pub mod health;
 pub mod inflight;
 pub mod info;
 mod kill;
-mod last_gate;
+pub mod last_gate;
 pub mod lines;
 pub mod market;
 pub mod messages;

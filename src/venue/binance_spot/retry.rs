@@ -13,6 +13,22 @@ pub const PAUSE_NS_MAX: i64 = 30 * NANOS_PER_SEC;
 /// A request without any answer for so long is taken for failed.
 pub const ANSWER_NS_MAX: i64 = 30 * NANOS_PER_SEC;
 
+/// A minute's limits are forgotten with the minute.
+const LIMIT_NS: i64 = 60 * NANOS_PER_SEC;
+/// Shortest ban the venue gives.
+const BAN_NS_MIN: i64 = 120 * NANOS_PER_SEC;
+
+/// How long a REST answer of `status` wants nobody to ask at all; `None` = it does not say. Whoever goes on after a 429 is
+/// banned, and whoever goes on during a ban is banned longer.
+pub fn told_to_wait_ns(status: u16, retry_after_s: Option<u32>) -> Option<i64> {
+    let least_ns = match status {
+        418 => BAN_NS_MIN,
+        429 => LIMIT_NS,
+        _ => return None,
+    };
+    Some(retry_after_s.map_or(least_ns, |seconds| i64::from(seconds).saturating_mul(NANOS_PER_SEC)))
+}
+
 /// The pacing of one kind of request.
 #[derive(Clone, Copy, Debug)]
 pub struct Retry {
@@ -74,6 +90,17 @@ mod tests {
         assert!(retry.ask(now));
         retry.failed(now);
         assert!(retry.ask(now.plus(PAUSE_NS_MIN)));
+    }
+
+    #[test]
+    fn a_limit_and_a_ban_are_waited_out_as_told_or_as_long_as_they_last_at_least() {
+        assert_eq!(told_to_wait_ns(429, Some(7)), Some(7 * NANOS_PER_SEC));
+        assert_eq!(told_to_wait_ns(429, None), Some(60 * NANOS_PER_SEC));
+        assert_eq!(told_to_wait_ns(418, Some(259_200)), Some(259_200 * NANOS_PER_SEC));
+        assert_eq!(told_to_wait_ns(418, None), Some(120 * NANOS_PER_SEC));
+        for status in [200, 400, 403, 500, 503] {
+            assert_eq!(told_to_wait_ns(status, Some(7)), None, "{status}");
+        }
     }
 
     #[test]
