@@ -17,6 +17,8 @@ pub fn given_seed() -> Option<u64> {
 #[derive(Default)]
 pub struct Sum {
     pub trials: usize,
+    /// Trials that bought something.
+    pub trades: usize,
     pub shown: Shown,
 }
 
@@ -63,6 +65,7 @@ const FAILURES_MAX: usize = 12;
 impl Sum {
     fn add(&mut self, shown: Shown) {
         self.trials += 1;
+        self.trades += usize::from(shown.has_traded);
         self.shown.kills += shown.kills;
         self.shown.struck.extend(shown.struck);
         self.shown.trading_ns.extend(shown.trading_ns);

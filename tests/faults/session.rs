@@ -17,6 +17,9 @@ use crate::rig::{DUST_MAX, Rig, price};
 /// Entries are over when nothing was traded for so long: more than one tranche's wait.
 const QUIET_NS: i64 = 1_000 * NANOS_PER_MILLI;
 
+/// No entry comes any more when none came for so long.
+const REFUSED_NS: i64 = 12_000 * NANOS_PER_MILLI;
+
 /// The step that the session is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
@@ -74,16 +77,18 @@ impl Session {
         Ok(next == Some(Step::Over))
     }
 
-    /// Whether the entries are over: the coins are guarded, or sold again because they could not be.
+    /// Whether the entries are over: the coins are guarded, or sold again because they could not be, or every entry was
+    /// refused.
     fn is_quiet(&mut self, venue: &Snapshot, now: Time, is_ready: bool) -> bool {
         if venue.trades.len() != self.last_trade.0 || !is_ready {
             self.last_trade = (venue.trades.len(), now);
         }
-        let is_quiet = now.since(self.last_trade.1) > QUIET_NS && !venue.trades.is_empty();
-        is_quiet && proof::is_protected(venue)
+        let quiet_ns = if venue.trades.is_empty() { REFUSED_NS } else { QUIET_NS };
+        now.since(self.last_trade.1) > quiet_ns && proof::is_protected(venue)
     }
     fn is_halved(&self, venue: &Snapshot) -> bool {
-        venue.coins("SOL").0 * 3 <= self.held * 2 && proof::is_protected(venue)
+        let coins = venue.coins("SOL").0;
+        (coins < DUST_MAX || coins * 3 <= self.held * 2) && proof::is_protected(venue)
     }
 }
 

@@ -57,6 +57,8 @@ impl Place {
 /// What one trial showed; times from the start of the process, of starts that were not cut short, ns.
 #[derive(Default)]
 pub struct Shown {
+    /// Whether the session bought anything.
+    pub has_traded: bool,
     /// Kills at their instant.
     pub kills: usize,
     /// Calls that the tracer struck in.
@@ -176,6 +178,7 @@ pub fn hold(place: &Place, random: &mut SplitMix64, instants: &[Instant]) -> Res
         }
         shown.runs += 1;
     }
+    shown.has_traded = !rig.venue.snapshot().trades.is_empty();
     let story = told(String::new(), &rig, shown.runs);
     let books = rig.checked_stop().map_err(|why| format!("{why}{story}"))?;
     let agree = judge::orders_agree(&rig.venue, &books).and_then(|()| judge::profit_agrees(&books));

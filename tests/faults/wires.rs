@@ -42,7 +42,7 @@ fn over_a_bad_wire_nothing_is_lost_and_nothing_is_sent_twice() {
     let sum = lanes::hold(
         (1, LANES),
         "./scripts/netem.sh",
-        |sum| sum.trials >= trades,
+        |sum| sum.trades >= trades,
         |seed| {
             let mut random = SplitMix64(seed);
             let kills = random.below(2);
@@ -50,7 +50,7 @@ fn over_a_bad_wire_nothing_is_lost_and_nothing_is_sent_twice() {
             trial::hold(&place, &mut random, &instants)
         },
     );
-    println!("over a bad wire: {} trades, {} kills", sum.trials, sum.shown.kills);
+    println!("over a bad wire: {} sessions, {} trades, {} kills", sum.trials, sum.trades, sum.shown.kills);
     println!("  start to trading, {}", spread(sum.shown.trading_ns));
     println!("  start to /readyz, {}", spread(sum.shown.ready_ns));
 }
