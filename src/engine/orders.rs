@@ -217,7 +217,9 @@ impl Orders {
         let proven = !order.is_known() && order.filled.0 == 0 && now.since(order.created) >= NOT_FOUND_PROOF_NS;
         let told = Told::of(report, order.ask.qty, proven);
         let before = order.row();
-        let mut contradiction = report.cum_qty > order.ask.qty || (told == Told::NotFound && order.is_known());
+        let is_refused = order.status == OrderStatus::Rejected; // then "not found" is the same word again
+        let is_gone = told == Told::NotFound && order.is_known() && !is_refused;
+        let mut contradiction = report.cum_qty > order.ask.qty || is_gone;
         if fill_is_new {
             order.book(report);
         }

@@ -5,7 +5,7 @@
 use crate::desk::*;
 use sol_volume_bot::types::command::{Alert, Command};
 use sol_volume_bot::types::event::{Control, StreamState};
-use sol_volume_bot::types::order::{ExecKind, Reason};
+use sol_volume_bot::types::order::{ExecKind, ExecutionReport, Reason};
 use sol_volume_bot::types::record::{OrderStatus, PauseReason};
 use sol_volume_bot::types::{EventKind, Leg, ParamKey, StreamId};
 
@@ -112,6 +112,21 @@ fn not_found_proves_nothing_before_the_deadline_and_frees_the_money_after_it() {
     desk.pass(6 * SEC);
     assert!(desk.entries().iter().skip(1).all(|new| new.id != id), "a new attempt has a new id");
     assert_eq!(desk.entries().len(), 2, "the third tranche takes all shares");
+}
+
+#[test]
+fn not_found_after_a_refusal_is_its_echo_and_pauses_nothing() {
+    let mut desk = Desk::new();
+    desk.on_place = Answer::Mute;
+    desk.on_query = Answer::Mute;
+    desk.enter();
+    let id = desk.entries()[0].id;
+    desk.report(word(id, ExecKind::Unknown));
+    desk.pass(SEC); // a question is on its way when the late answer comes
+    desk.report(ExecutionReport { reason: Reason::Clock, ..word(id, ExecKind::Rejected) });
+    desk.report(word(id, ExecKind::NotFound));
+    assert_eq!(desk.status().orders_unknown, 0);
+    assert!(desk.status().pauses.is_empty(), "the venue said the same thing twice");
 }
 
 #[test]
