@@ -52,24 +52,24 @@ impl Session {
         Session { step: Step::Entering, step_ns_max, since: now, last_trade: (0, now), held: 0, last_mid }
     }
 
-    /// Moves the market on if it is time; true when the session is over and the engine of now knows it. `is_ready`: the engine may trade.
-    pub fn advance(&mut self, rig: &Rig, is_ready: bool) -> Result<bool, String> {
+    /// Moves the market on if it is time; true when the session is over and the engine of now knows it. `is_trading`: the engine can send, hear and price orders.
+    pub fn advance(&mut self, rig: &Rig, is_trading: bool) -> Result<bool, String> {
         let (now, venue) = (rig.clock.now(), rig.venue.snapshot());
         if now.since(self.since) > self.step_ns_max {
             let own = rig.try_http("/api/status").map(|(_, body)| body);
             return Err(format!("the session hangs in {:?}; the engine says {own:?}, the venue {venue:?}", self.step));
         }
         let next = match self.step {
-            Step::Entering => self.is_quiet(&venue, now, is_ready).then(|| {
+            Step::Entering => self.is_quiet(&venue, now, is_trading).then(|| {
                 self.held = venue.coins("SOL").0;
                 rig.venue.set_mid(price("164.00"));
                 Step::FirstTarget
             }),
-            Step::FirstTarget => (is_ready && self.is_halved(&venue)).then(|| {
+            Step::FirstTarget => (is_trading && self.is_halved(&venue)).then(|| {
                 rig.venue.set_mid(price(self.last_mid));
                 Step::Leaving
             }),
-            Step::Leaving | Step::Over => (is_ready && is_flat(&venue) && knows_it(rig)).then_some(Step::Over),
+            Step::Leaving | Step::Over => (is_trading && is_flat(&venue) && knows_it(rig)).then_some(Step::Over),
         };
         if let Some(next) = next {
             (self.step, self.since) = (next, now);
@@ -79,8 +79,8 @@ impl Session {
 
     /// Whether the entries are over: the coins are guarded, or sold again because they could not be, or every entry was
     /// refused.
-    fn is_quiet(&mut self, venue: &Snapshot, now: Time, is_ready: bool) -> bool {
-        if venue.trades.len() != self.last_trade.0 || !is_ready {
+    fn is_quiet(&mut self, venue: &Snapshot, now: Time, is_trading: bool) -> bool {
+        if venue.trades.len() != self.last_trade.0 || !is_trading {
             self.last_trade = (venue.trades.len(), now);
         }
         let quiet_ns = if venue.trades.is_empty() { REFUSED_NS } else { QUIET_NS };

@@ -143,7 +143,7 @@ fn run_on(run: &mut Run, rig: &mut Rig, script: &mut Session, shown: &mut Shown)
             return if is_struck { Ok(End::Struck) } else { Err(format!("the engine ended by itself: {status}")) };
         }
         run.look(rig, shown);
-        if script.advance(rig, run.is_ready)? {
+        if script.advance(rig, run.is_trading)? {
             return Ok(End::Over);
         }
         session::wait(rig);
