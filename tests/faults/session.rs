@@ -52,7 +52,8 @@ impl Session {
         Session { step: Step::Entering, step_ns_max, since: now, last_trade: (0, now), held: 0, last_mid }
     }
 
-    /// Moves the market on if it is time; true when the session is over and the engine of now knows it. `is_trading`: the engine can send, hear and price orders.
+    /// Moves the market on if it is time; true when the session is over and the engine of now knows it. `is_trading`: the
+    /// engine can send, hear and price orders.
     pub fn advance(&mut self, rig: &Rig, is_trading: bool) -> Result<bool, String> {
         let (now, venue) = (rig.clock.now(), rig.venue.snapshot());
         if now.since(self.since) > self.step_ns_max {
