@@ -41,10 +41,10 @@ pause_s=${RESTART_PAUSE_S:-1}
 
 # Each child gets a process group of its own: Ctrl-C reaches this script alone, which passes it on once.
 set -m
-child='' stopping=no signaled=no
+child='' stopping=no
+exec 9<> <(:) # nothing ever comes here: a place to wait in
 
 pass_on() {
-    signaled=yes
     case "$1" in TERM | INT) stopping=yes ;; esac
     [ -z "$child" ] || kill -s "$1" "$child" 2>/dev/null || true
 }
@@ -53,23 +53,25 @@ for name in TERM INT HUP USR1; do
     trap "pass_on $name" "$name"
 done
 
+# Up to a quarter of a second; a signal is heard at once. `wait` would not do: one that a signal interrupts just when the
+# child ends can lose the end, and then waits for ever.
+tick() { read -r -t 0.25 -u 9 || true; }
+
 # Waits for the end of $child, through signals; its exit code is in $code.
 await() {
-    signaled=yes
-    while [ "$signaled" = yes ]; do
-        signaled=no
-        code=0
-        wait "$child" || code=$?
-    done
+    while kill -0 "$child" 2>/dev/null; do tick; done
+    code=0
+    wait "$child" || code=$?
     child=''
 }
 
-# Sleeps $1 s, or until a signal comes.
+# Sleeps $1 s, or until it is time to stop.
 nap() {
-    sleep "$1" </dev/null &
-    local nap=$!
-    wait "$nap" || true
-    kill "$nap" 2>/dev/null || true
+    local left
+    for ((left = $1 * 4; left > 0; left--)); do
+        [ "$stopping" = no ] || return 0
+        tick
+    done
 }
 
 is_final() { case "$1" in 0 | 2 | 3) true ;; *) false ;; esac }
@@ -80,7 +82,7 @@ keep_guard() {
     trap '' INT HUP USR1
     local pause=$pause_s
     while :; do
-        "$binary" guard --if-configured "$@" </dev/null &
+        "$binary" guard --if-configured "$@" </dev/null 9<&- &
         child=$!
         [ "$stopping" = no ] || kill "$child" 2>/dev/null || true
         await
@@ -96,7 +98,7 @@ keeper=$!
 
 crashes=() crashed=no
 while :; do
-    "$binary" run "$@" </dev/null &
+    "$binary" run "$@" </dev/null 9<&- &
     child=$!
     [ "$stopping" = no ] || kill "$child" 2>/dev/null || true
     await

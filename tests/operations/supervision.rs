@@ -131,8 +131,12 @@ fn a_guard_that_crashes_is_started_again_and_one_that_is_not_configured_is_not()
 #[test]
 fn the_guard_stays_beside_an_engine_that_is_given_up() {
     let stage = Stage::new("start-stays", "exit 1", LISTENS);
-    let script = stage.start(&[]);
-    stage.until("six starts and a guard", |stage| stage.starts("run") == 6 && !stage.lines("listening").is_empty());
+    let mut command = Command::new("bash");
+    command.args(["-c", "exec bash scripts/start.sh 2>told"]).current_dir(&stage.0.0).env("RESTART_PAUSE_S", "0");
+    let script = Bot::spawn(command);
+    let stays = |stage: &Stage| stage.lines("told").iter().any(|line| line.starts_with("the guard stays"));
+    stage.until("the guard stays", |stage| stays(stage) && !stage.lines("listening").is_empty());
+    assert_eq!(stage.starts("run"), 6);
     assert_eq!(stage.lines("heard"), Vec::<String>::new(), "nobody told the guard to end");
     let ended = script.stop();
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
