@@ -89,8 +89,11 @@ impl Engine {
         Some(Pair { list, qty, target, tp_price, stop_price, mid: Price::ZERO, is_adopted: true })
     }
     fn place_met(&mut self, id: ClientOrderId, standing: Standing, trigger: ReconcileTrigger, out: &mut CommandBuf) {
-        let kind = if standing == Standing::Stray { DifferenceKind::Cancelled } else { DifferenceKind::Adopted };
         let Some(order) = self.orders.place_met(id, standing) else { return };
+        if order.status.is_done() {
+            return; // it ended while it was being told of: its fills are all there is to it
+        }
+        let kind = if standing == Standing::Stray { DifferenceKind::Cancelled } else { DifferenceKind::Adopted };
         let (number, amount) = (order.venue_order_id.0, order.reserve().0);
         self.reconcile.add(kind);
         out.push(Command::Record(Record::Order(order.row())));

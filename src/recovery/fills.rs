@@ -25,10 +25,15 @@ pub(super) fn catch_up<W: Witness>(
     if memory.epoch == 0 {
         return venue.newest_trade().map_err(RecoveryError::Venue); // no run of ours can have traded before
     }
-    let known: BTreeSet<i64> = fills_of(&memory).map(|fill| fill.trade_id).collect();
+    let known: BTreeSet<i64> = ledger.fills()?.iter().map(|fill| fill.trade_id).collect();
     let trade_no = memory.open_trade.as_ref().map_or(memory.next_trade_no, |trade| trade.trade_no);
-    // A hole below the newest one is possible: a run that died may have heard of a later fill first.
-    let from = known.first().copied().unwrap_or(memory.venue_trade_max.max(memory.trades_known_to) + 1);
+    // A run that died may have heard of a later fill and not of an earlier one: listed is from where the last look
+    // ended, or, in a ledger that no look has seen, from the first fill of the round trip under way.
+    let first = fills_of(&memory).map(|fill| fill.trade_id).min();
+    let from = match memory.trades_known_to {
+        0 => first.unwrap_or(memory.venue_trade_max + 1),
+        known_to => known_to + 1,
+    };
     let (mut booked, mut foreign) = (Vec::new(), BTreeSet::new());
     let mut known_to = memory.venue_trade_max.max(memory.trades_known_to);
     for trade in venue.trades_from(from).map_err(RecoveryError::Venue)? {

@@ -486,7 +486,7 @@ impl Venue {
             ..word(id, kind)
         }
     }
-    fn fill(&mut self, id: ClientOrderId, qty: Qty, price: Price, liquidity: Liquidity) {
+    pub fn fill(&mut self, id: ClientOrderId, qty: Qty, price: Price, liquidity: Liquidity) {
         if qty.0 <= 0 {
             return;
         }

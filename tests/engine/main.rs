@@ -2,6 +2,7 @@
 //!
 //! Thread: any.  Invariants: no clock, no socket; the desk turns the time.
 
+mod adopt;
 mod again;
 mod closes;
 mod day;

@@ -1,7 +1,7 @@
 //! Orders of which nobody knows for a while what became of them: asked about, never sent again.
 
 use sol_volume_bot::sim::server::Fault;
-use sol_volume_bot::types::Qty;
+use sol_volume_bot::types::{Qty, Side};
 
 use crate::rig::{Rig, price};
 
@@ -80,5 +80,25 @@ fn a_fill_that_nobody_told_before_the_order_socket_broke_is_found_by_asking() {
     rig.venue.fault(Fault::DropStreams);
     rig.line("ORDER_UNKNOWN", |line| line["purpose"] == "ENTRY");
     rig.line("STREAM_UP", |line| line["stream"] == "binance_user");
+    let found = rig.line("RECONCILE", |line| line["trigger"] == "reconnect");
+    assert_ne!(found["fills"], 0, "what tranche 2 bought: {found}");
     out_by_targets(rig);
+}
+
+#[test]
+fn an_oco_that_never_arrived_leaves_its_coins_bare_no_longer_than_it_might_still_arrive() {
+    let mut rig = Rig::run("execution.repost_same_price = true");
+    rig.blind_ms = 1_000; // `recv_window_ms`: before it has passed nobody can know, and the coins may be taken
+    rig.enter();
+    let held = rig.entered(3);
+    rig.venue.fault(Fault::TimeoutNotExecuted(1));
+    rig.venue.set_mid(price("161.40"));
+    rig.line("ORDER_UNKNOWN", |line| line["purpose"] == "STOP");
+    assert_eq!(rig.closed()["exit_reason"], "UNPROTECTED");
+    let sold: i64 =
+        rig.venue.snapshot().trades.iter().filter(|row| row.side == Side::Sell).map(|row| row.fill.qty.0).sum();
+    assert!(sold <= held.coins("SOL").0, "no more than there was");
+    let books = rig.finish();
+    let rows = books.rows("SELECT * FROM reconcile WHERE \"trigger\" = 'unknown' AND kind = 'SUMMARY'");
+    assert!(!rows.is_empty(), "the doubt was looked into");
 }

