@@ -37,6 +37,7 @@ impl World {
             let ns = self.now.since(since);
             ensure(ns < params().naked_ns_max, || format!("coins without a stop for {ns} ns, and no close"))?;
         }
+        ensure(!(self.spotless && self.gave_up), || "coins given up without a fault of anybody's".into())?;
         let bare = self.venue.coins - self.venue.stopped();
         let knows = status.closing || status.naked_since != Time::NONE || is_dust(bare);
         let will_ask = query.is_some() || self.blind || !self.is_quiet();

@@ -84,11 +84,13 @@ impl Search {
             return;
         }
         for (mv, cost) in world.moves() {
+            let is_fault = cost > 0;
             let cost = if self.any { 0 } else { cost };
             if cost > faults {
                 continue;
             }
             let mut next = world.clone();
+            next.spotless &= !is_fault;
             self.path.push(mv);
             self.seen.transitions += 1;
             *self.seen.moves.entry(name_of(&mv)).or_default() += 1;
@@ -207,7 +209,8 @@ impl World {
         let mut hash = DefaultHasher::new();
         let told: Vec<ClientOrderId> = self.down.iter().flat_map(|news| news.iter().map(|report| report.id)).collect();
         self.engine.fingerprint(&told).hash(&mut hash);
-        (self.connected, self.shifted, self.fallen, self.no_buys, self.blind, self.crashed).hash(&mut hash);
+        (self.connected, self.shifted, self.fallen, self.no_buys, self.blind, self.crashed, self.spotless)
+            .hash(&mut hash);
         (self.venue.coins, faults, self.must_be_flat).hash(&mut hash);
         for held in &self.venue.orders {
             let believed = self.believed.iter().find(|row| row.id == held.id);

@@ -10,7 +10,7 @@ use sol_volume_bot::engine::{Engine, Setup};
 use sol_volume_bot::types::command::*;
 use sol_volume_bot::types::event::*;
 use sol_volume_bot::types::order::*;
-use sol_volume_bot::types::record::{OrderStatus, Record};
+use sol_volume_bot::types::record::{ExitReason, OrderStatus, Record};
 use sol_volume_bot::types::units::*;
 use sol_volume_bot::types::{ClientOrderId, Event, EventKind, Leg, StreamId, Time};
 use std::rc::Rc;
@@ -44,6 +44,10 @@ pub struct World {
     /// News were lost that nobody may know of yet.
     pub blind: bool,
     pub crashed: bool,
+    /// No fault so far: only the market and the operator moved.
+    pub spotless: bool,
+    /// Coins were sold because they could not be protected in time.
+    pub gave_up: bool,
     pub told: Vec<i64>,
     pub told_coins: i64,
     pub believed: Vec<Believed>,
@@ -88,6 +92,8 @@ impl World {
             must_be_flat: false,
             blind: false,
             crashed: false,
+            spotless: true,
+            gave_up: false,
             told: Vec::new(),
             told_coins: 0,
             believed: Vec::new(),
@@ -190,6 +196,10 @@ impl World {
                 let row = Believed { id: row.id, status: row.status, qty: row.qty.0, filled: row.cum_qty.0 };
                 self.believed.retain(|believed| believed.id != row.id);
                 self.believed.push(row);
+                return Ok(());
+            }
+            Command::Record(Record::Exit { reason, .. }) => {
+                self.gave_up |= reason == ExitReason::Unprotected;
                 return Ok(());
             }
             Command::Alert(_) | Command::Record(_) => return Ok(()),
