@@ -111,7 +111,8 @@ fn no_top_of_book_is_told_with_one_side_missing_however_far_the_market_jumps() {
         market.follow(venue, START, &live);
     };
     let step = |market: &mut Market, venue: &mut Exchange, mid: Price| market.step(venue, START, mid);
-    let moves: [&dyn Fn(&mut Market, &mut Exchange, Price); 2] = [&step, &follow];
+    type Step<'a> = &'a dyn Fn(&mut Market, &mut Exchange, Price);
+    let moves: [Step<'_>; 2] = [&step, &follow];
     for to in moves {
         let (mut venue, mut market) = quiet_venue();
         market.step(&mut venue, START, px("161.00"));
