@@ -49,6 +49,8 @@ CREATE INDEX reconcile_ts ON reconcile (ts_ns);
 const BUSY_MS: u64 = 250;
 /// Pages of the write-ahead log before it is folded into the database: 4 MB.
 const WAL_PAGES: i64 = 1_000;
+/// Page cache of the connection, KB: rows are appended and hardly ever read again, and memory stays what it was at start.
+const CACHE_KB: i64 = 256;
 
 /// Opens, checks and, if it is new, fills the database at `path`.
 pub(super) fn open(path: &Path) -> Result<Connection, LedgerError> {
@@ -65,6 +67,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, LedgerError> {
     }
     db.pragma_update(None, "synchronous", "NORMAL").map_err(cannot)?;
     db.pragma_update(None, "wal_autocheckpoint", WAL_PAGES).map_err(cannot)?;
+    db.pragma_update(None, "cache_size", -CACHE_KB).map_err(cannot)?;
     if found < SCHEMA_VERSION {
         bring_up(&mut db, found).map_err(cannot)?;
     }
