@@ -129,7 +129,7 @@ mod tests {
         let epoch = ledger.next_epoch(scene.clock.now()).expect("a writable ledger");
         scene.send("/api/v3/order", &buy(name(epoch, Leg::Entry(1)), "2"));
         scene.send("/api/v3/order", &buy(name(epoch, Leg::Entry(2)), "1"));
-        let newest = scene.venue.snapshot().trades.last().expect("a fill").clone();
+        let newest = *scene.venue.snapshot().trades.last().expect("a fill");
         let row = FillRow {
             id: name(epoch, Leg::Entry(2)),
             trade_id: newest.fill.trade_id,
@@ -207,7 +207,7 @@ mod tests {
         let stop = name(1_700_000_000, Leg::Stop(1));
         let limit = "symbol=SOLUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=100";
         scene.send("/api/v3/order", &format!("{limit}&newClientOrderId={stop}"));
-        let refused = scene.settle(&mut scene.ledger()).err().expect("nobody knows what it protects");
+        let refused = scene.settle(&mut scene.ledger()).expect_err("nobody knows what it protects");
         assert!(format!("{refused:?}").contains(&stop.to_string()), "{refused:?}");
         assert_eq!(scene.venue.snapshot().open_orders.len(), 1, "it still rests");
     }
