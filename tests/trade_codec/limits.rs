@@ -188,3 +188,21 @@ fn an_entry_waits_for_a_clock_that_is_known_well_enough_and_a_close_concedes_the
     desk.settle(); // the rest of the round is faster
     desk.send(Command::Place(buy("1.5")));
 }
+
+/// Found by seed 1196 of the virtual worlds: the next minute counted as full and a close waited for its end, naked.
+#[test]
+fn seed_1196_a_full_minute_ends_when_the_venue_says_though_its_clock_was_set_back() {
+    let mut desk = desk_with("ORDERS", "SECOND", 10, 50, 0);
+    let behind = 1_600 * MS; // the venue's clock was set back: by its own, the minute before is not over yet
+    desk.now += 20 * MS;
+    let request = desk.send(Command::Place(flatten()));
+    let (server_time, minute) = (desk.now - behind, desk.now - desk.now % (60 * SECOND));
+    desk.frame(&json!({"id": request["id"], "status": 429,
+        "error": {"code": -1003, "msg": "Too much request weight used.",
+            "data": {"serverTime": server_time / MS, "retryAfter": minute / MS}},
+        "rateLimits": [{"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1,
+            "limit": 6_000, "count": 6_251}]}));
+    assert!(!desk.close_passes(2), "the venue's minute is not over");
+    desk.now += minute - server_time / MS * MS;
+    assert!(desk.close_passes(3), "it is over now");
+}

@@ -176,6 +176,15 @@ impl Budget {
         full.or(shortest).map(|interval_ns| window_end(venue_now, interval_ns))
     }
 
+    /// The venue says when the windows of an address end that are full now. Its word counts, not our measure of its
+    /// clock: that may be a step ahead, and a full window would stand for one that has not begun.
+    pub fn full_ends_at(&mut self, end: Time) {
+        let full = |window: &&mut Window| window.rule.kind != LimitKind::Orders && window.used >= window.rule.limit;
+        for window in self.windows.iter_mut().filter(full) {
+            window.index = end.0.div_euclid(window.rule.interval_ns.max(1)).saturating_sub(1);
+        }
+    }
+
     /// The venue said to wait; of two words of one kind the later stands.
     pub fn hold(&mut self, hold: Hold, until: Time) {
         for (_, wait) in self.waits.iter_mut().filter(|(kind, _)| *kind == hold) {

@@ -327,7 +327,10 @@ impl TradeSession {
     ) -> Result<FrameKind, DecodeError> {
         let failure = Failure { verdict: judged(status, &error), error };
         let data = error.data_at.map_or(Ok(Answer::default()), |at| answer::answer(frame, at))?;
-        self.heed(status, &failure, data.retry_after_ms, io);
+        self.heed(status, &failure, &data, io);
+        if asked == Asked::Clock && self.budget.held(io.now) != Hold::None {
+            self.clock.hurry(); // asked again as soon as we may
+        }
         match asked {
             Asked::NextLogon | Asked::NextSubscribe => {
                 return Ok(self.on_next_failure(error.code, failure.verdict, io));
@@ -350,8 +353,8 @@ impl TradeSession {
     }
 
     /// What an error says about time and pace, whatever was asked.
-    fn heed(&mut self, status: u16, failure: &Failure<'_>, retry_after_ms: i64, io: &mut Io<'_>) {
-        let (code, now) = (failure.error.code, io.now);
+    fn heed(&mut self, status: u16, failure: &Failure<'_>, data: &Answer<'_>, io: &mut Io<'_>) {
+        let (code, now, retry_after_ms) = (failure.error.code, io.now, data.retry_after_ms);
         if code == -1021 {
             self.clock.hurry();
         }
@@ -366,6 +369,10 @@ impl TradeSession {
         let venue_now = self.clock.venue_time(now);
         let minute = window_end(venue_now, 60 * NANOS_PER_SEC);
         let until = match (hold, code) {
+            // Both times are the venue's own: our measure of its clock may be a step behind.
+            _ if (1..=retry_after_ms).contains(&data.server_time) => {
+                now.plus(venue_time(retry_after_ms).since(venue_time(data.server_time)))
+            }
             _ if retry_after_ms > 0 => self.clock.our_time(venue_time(retry_after_ms)),
             (Hold::Everything, _) => now.plus(BAN_NS_MIN),
             (_, -1008) => now.plus(NANOS_PER_SEC),
@@ -375,6 +382,9 @@ impl TradeSession {
             }
             _ => self.clock.our_time(minute),
         };
+        if hold == Hold::AllButCancels && retry_after_ms > 0 {
+            self.budget.full_ends_at(venue_time(retry_after_ms));
+        }
         self.budget.hold(hold, until);
         (io.note)(WireNote::Held { hold, until, at: now });
     }
