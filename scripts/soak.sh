@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
-# Memory over a long time. `./scripts/soak.sh --real [minutes]` (20 by default): the release binary over loopback at
+# Long runs. `./scripts/soak.sh 5000`: so many worlds in virtual time, one seed each, whole trades in which everything
+# goes wrong; a failing seed prints the command that repeats it. `./scripts/soak.sh --day [seed]`: 24 hours in one such
+# world, its memory every virtual hour, which must stay flat. `./scripts/soak.sh --real [minutes]` (20 by default): the release binary over loopback at
 # 5 000 market messages a second, exits moved every second; prints its memory every 10 s and fails if it grows by more
 # than 1 MB after the first quarter.
 set -euo pipefail
@@ -12,5 +14,13 @@ case "${1:-}" in
     say "${2:-20} minutes of the real binary"
     SOAK_MINUTES=${2:-20} cargo test --locked --release --test faults memory_stays_flat -- --ignored --nocapture
     ;;
-*) die 'usage: ./scripts/soak.sh --real [minutes]' ;;
+--day)
+    say '24 hours in one virtual world'
+    SVB_SEED=${2:-1} cargo test --locked --release --test world virtual_day -- --ignored --nocapture
+    ;;
+[1-9]*)
+    say "$1 virtual worlds"
+    SVB_SEEDS=$1 cargo test --locked --release --test world nothing_is_lost -- --nocapture
+    ;;
+*) die 'usage: ./scripts/soak.sh <number of worlds> | --day [seed] | --real [minutes]' ;;
 esac

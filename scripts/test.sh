@@ -15,6 +15,8 @@ say 'lints'
 cargo clippy --locked --all-targets -- -D warnings
 say 'tests'
 cargo test --locked
+say '2 000 trades in virtual time, in worlds where everything goes wrong'
+SVB_SEEDS=2000 cargo test --locked --test world nothing_is_lost -- --nocapture
 say 'the real binary, killed at more than 200 instants of a session'
 command -v strace >/dev/null || need_packages strace
 cargo test --locked --test faults killed_ -- --ignored --nocapture

@@ -72,6 +72,16 @@ impl Ledger {
         Ok(Ledger { db, path, market, pending: VecDeque::new(), dropped: 0 })
     }
 
+    /// Size of the database.
+    ///
+    /// Errors: [`LedgerError`] if it does not say.
+    pub fn db_bytes(&self) -> Result<u64, LedgerError> {
+        let asked = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size";
+        let bytes: i64 =
+            self.db.query_row(asked, [], |row| row.get(0)).map_err(|why| LedgerError::read(&self.path, why))?;
+        Ok(bytes.unsigned_abs())
+    }
+
     /// The process dies: what was not on disk is gone. Output: rows lost.
     pub fn lose_pending(&mut self) -> usize {
         let lost = self.pending.len();

@@ -2,7 +2,7 @@
 //!
 //! `SVB_SEED=4711 cargo test --test world one_seed -- --nocapture` repeats a seed and tells its story.
 
-use sol_volume_bot::sim::world::{KINDS, Plan, Tally, Trouble, play};
+use sol_volume_bot::sim::world::{KINDS, Plan, Tally, Trouble, play, play_watched};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -77,9 +77,43 @@ fn a_trade_without_trouble_ends_as_its_market_says() {
 
 #[test]
 fn nothing_is_lost_in_worlds_where_everything_goes_wrong() {
-    let seeds = number("SVB_SEEDS").unwrap_or(100);
-    let tally = play_all(0..seeds, troubled);
+    let (first, seeds) = (number("SVB_FIRST").unwrap_or(0), number("SVB_SEEDS").unwrap_or(100));
+    let tally = play_all(first..first + seeds, troubled);
     show(&tally);
+    if seeds < 500 {
+        return; // too few for every kind to have its turn
+    }
+    let ends = ["end: flat", "end: protected", "stop that worked", "target that filled", "recovery: order resting"];
+    let struck = ["ledger row lost in a crash", "recovery: fill booked", "user event lost", "user event repeated"];
+    let kinds = KINDS.iter().map(|(name, _)| *name);
+    for name in
+        kinds.chain(ends).chain(struck).chain(["answer delayed", "disk refused", "order refused by a full ring"])
+    {
+        assert!(tally.of(name) > 0, "{name} never happened in {seeds} worlds");
+    }
+}
+
+/// Resident memory of this process, kB.
+fn resident_kb() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux");
+    let pages: u64 = statm.split(' ').nth(1).and_then(|text| text.parse().ok()).expect("a number of pages");
+    pages * 4
+}
+
+#[test]
+#[ignore = "a day of virtual time: ./scripts/soak.sh --day"]
+fn memory_stays_flat_over_a_virtual_day() {
+    let mut hours = Vec::new();
+    let plan = Plan::day(number("SVB_SEED").unwrap_or(1)).expect("the built-in scenario");
+    let hour_ns = 3_600_000_000_000;
+    let played = play_watched(plan, hour_ns, &mut |passed| {
+        let (resident, ledger) = (resident_kb(), passed.ledger_bytes / 1_024);
+        hours.push(resident.saturating_sub(ledger)); // on disk in a real house
+        println!("hour {:>2}: {resident:>7} kB resident, {ledger:>6} kB of them ledger", passed.ns / hour_ns);
+    });
+    show(&played.unwrap_or_else(|failure| panic!("{failure}")));
+    let (settled, last) = (hours[5], hours[hours.len() - 1]);
+    assert!(last <= settled + 2_048, "memory grew from {settled} kB after six hours to {last} kB");
 }
 
 /// A world of this seed in which the process dies at that second and is away for one.

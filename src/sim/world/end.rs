@@ -3,7 +3,7 @@
 //! Thread: any.  Invariants: a rule that cannot be judged now is judged at rest, never left out.
 
 use super::truth::{Violation, broken};
-use super::{BEGIN, REST_NS_MAX, World};
+use super::{BEGIN, Passed, REST_NS_MAX, Seconds, World};
 use crate::ledger::LedgerError;
 use crate::types::record::FillRow;
 use crate::types::setup::OpenPosition;
@@ -19,8 +19,15 @@ const CLOSE_NS: i64 = 4 * NANOS_PER_SEC;
 
 impl World {
     /// From the beginning to rest, and after the operator's last word to rest again.
-    pub(super) fn play(&mut self) -> Result<(), Violation> {
-        self.run_until(BEGIN.plus(self.plan.calm_ns))?;
+    pub(super) fn play(&mut self, every_ns: i64, look: &mut dyn FnMut(Passed)) -> Result<(), Violation> {
+        let calm = BEGIN.plus(self.plan.calm_ns);
+        let mut passed_ns = 0_i64;
+        while passed_ns < self.plan.calm_ns {
+            passed_ns = passed_ns.saturating_add(every_ns);
+            self.run_until(BEGIN.plus(passed_ns).min(calm))?;
+            let ledger_bytes = self.ledger.as_ref().and_then(|ledger| ledger.db_bytes().ok()).unwrap_or(0);
+            look(Passed { ns: passed_ns, ledger_bytes });
+        }
         self.find_rest()?;
         if let Some(word) = self.plan.last_word {
             self.say(word);
@@ -43,18 +50,30 @@ impl World {
             let is_quiet = self.is_quiet();
             quiet_since = quiet_since.filter(|_| is_quiet).or_else(|| is_quiet.then_some(self.now));
             if self.now > bound {
-                let status = self.house.as_ref().map(|house| house.engine().status());
-                return Err(broken("rest is found", format!("not quiet in time: {status:?}")));
+                return Err(broken("rest is found", self.unrest()));
             }
         }
+        self.flush()?;
         self.judge_rest()
+    }
+    /// What keeps the world from rest.
+    fn unrest(&self) -> String {
+        let Some(house) = &self.house else { return "the process is dead".to_owned() };
+        let (status, session, buys) = (house.engine().status(), house.trade(), self.truth.live_counts().0);
+        format!(
+            "at rest {}, unknown {}, buys at the venue {buys}, order session ready {}, banned until {:?}",
+            status.at_rest,
+            status.orders_unknown,
+            session.is_ready(),
+            session.banned_until(self.now).map(|until| Seconds(until.since(BEGIN)).to_string())
+        )
     }
     /// Nothing is under way, by the house's word and the venue's.
     fn is_quiet(&self) -> bool {
         let Some(house) = &self.house else { return false };
         let status = house.engine().status();
         let (buys, _) = self.truth.live_counts();
-        !self.flush_planned && house.trade().is_ready() && status.at_rest && status.orders_unknown == 0 && buys == 0
+        house.trade().is_ready() && status.at_rest && status.orders_unknown == 0 && buys == 0
     }
 
     /// After every event.

@@ -83,12 +83,26 @@ impl fmt::Display for Seconds {
 
 /// Plays a plan to its end. Output: what happened, how often. Errors: the first rule that did not hold.
 pub fn play(plan: Plan) -> Result<Tally, Box<Failure>> {
+    play_watched(plan, i64::MAX, &mut |_| {})
+}
+
+/// How far a world has come.
+#[derive(Clone, Copy, Debug)]
+pub struct Passed {
+    /// Virtual time from the beginning.
+    pub ns: i64,
+    /// Size of its ledger, which lives in memory here and on disk in a real house.
+    pub ledger_bytes: u64,
+}
+
+/// [`play`], looking up after each `every_ns` of virtual time.
+pub fn play_watched(plan: Plan, every_ns: i64, look: &mut dyn FnMut(Passed)) -> Result<Tally, Box<Failure>> {
     let seed = plan.seed;
     let mut world = World::new(plan).map_err(|violation| {
         let story = String::new();
         Box::new(Failure { seed, at_ns: 0, violation, story })
     })?;
-    match world.play() {
+    match world.play(every_ns, look) {
         Ok(()) => Ok(world.tally),
         Err(violation) => {
             let story = world.story();

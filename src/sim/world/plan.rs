@@ -9,7 +9,7 @@ use super::trouble::{self, Trouble};
 use crate::sim::scenario::{PathPoint, Scenario, ScenarioError};
 use crate::types::event::Control;
 use crate::types::params::Params;
-use crate::types::time::{NANOS_PER_MILLI, NANOS_PER_SEC};
+use crate::types::time::{NANOS_PER_DAY, NANOS_PER_MILLI, NANOS_PER_SEC};
 use crate::types::units::{Bps, Price, Ratio};
 use crate::types::{Qty, TimeInForce};
 
@@ -101,6 +101,27 @@ impl Plan {
         let troubles = trouble::troubles(&mut Chance::new(seed ^ TROUBLE_SALT), plan.calm_ns);
         Ok(Plan { troubles, ..plan })
     }
+    /// A whole day in one world: one position, held while the mid wanders between stop and targets, its exits re-posted
+    /// whenever the market moves; every quarter of an hour something goes wrong, crashes of the process included.
+    ///
+    /// Errors: the built-in scenario cannot be used.
+    pub fn day(seed: u64) -> Result<Plan, ScenarioError> {
+        let mut chance = Chance::new(seed ^ DAY_SALT);
+        let mut plan = Plan::quiet(seed)?;
+        plan.calm_ns = NANOS_PER_DAY;
+        (plan.scenario.step_ms, plan.scenario.solana.slot_ms) = (1_000, 2_000);
+        let wander = (1..=24 * 12).map(|step| {
+            let mid = Price(price("156.80").0 + chance.between(0, 600) * 1_000_000);
+            PathPoint { at_ns: step * 300 * NANOS_PER_SEC, mid }
+        });
+        plan.scenario.path = path(Way::Chop).into_iter().take(4).chain(wander.collect::<Vec<_>>()).collect();
+        (plan.params.repost_same_price, plan.params.max_hold_ns, plan.last_word) = (true, 0, None);
+        plan.params.naked_ns_max = 60 * NANOS_PER_SEC; // the position shall last the day
+        (plan.params.tp1_price, plan.params.tp2_price) = (price("164.50"), price("166"));
+        let quarters = 1..NANOS_PER_DAY / QUARTER_NS;
+        plan.troubles = quarters.map(|number| trouble::one(&mut chance, number * QUARTER_NS)).collect();
+        Ok(plan)
+    }
     /// The plan of a seed without any trouble.
     ///
     /// Errors: the built-in scenario cannot be used.
@@ -126,6 +147,10 @@ impl Plan {
 
 /// Keeps what goes wrong apart from what would happen without it.
 const TROUBLE_SALT: u64 = 0x7472_6f75_626c_6500;
+/// Keeps days apart from trades.
+const DAY_SALT: u64 = 0x6461_7900;
+/// Between two troubles of a day.
+const QUARTER_NS: i64 = 900 * NANOS_PER_SEC;
 /// The size grid of the venue's symbol.
 const LOT: Qty = Qty(1_000_000);
 

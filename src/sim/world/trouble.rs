@@ -130,6 +130,18 @@ fn silent(chance: &mut Chance, stream: &str) -> Trouble {
     Trouble::Spell(Fault::MuteStream(name.clone()), 2 * some_ns(chance), Fault::UnmuteStream(name))
 }
 
+/// One trouble at a time, none that ends the trade.
+pub fn one(chance: &mut Chance, at_ns: i64) -> (i64, usize, Trouble) {
+    loop {
+        let kind = chance.between(0, KINDS.len() as i64 - 1) as usize;
+        let trouble = KINDS[kind].1(chance);
+        let ends = matches!(trouble, Trouble::Word(_) | Trouble::Venue(Fault::ExpireStops | Fault::RefuseOco(_)));
+        if !ends {
+            return (at_ns, kind, trouble);
+        }
+    }
+}
+
 /// The troubles of a seed, one to six of them; half of them at the moments when orders move.
 pub fn troubles(chance: &mut Chance, calm_ns: i64) -> Vec<(i64, usize, Trouble)> {
     let count = chance.between(1, 6);
