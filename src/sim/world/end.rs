@@ -78,7 +78,9 @@ impl World {
 
     /// After every event.
     pub(super) fn look(&mut self) -> Result<(), Violation> {
-        let is_news = self.truth.read(&self.venues.venue.history, &self.venues.venue.received)?;
+        let venue = &mut self.venues.venue;
+        let (history, received) = (std::mem::take(&mut venue.history), std::mem::take(&mut venue.received));
+        let is_news = self.truth.read(&history, &received)?;
         if is_news {
             self.venues.venue.conserved().map_err(|what| broken("cash and coins are conserved", what))?;
         }

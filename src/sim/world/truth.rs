@@ -48,11 +48,9 @@ pub(super) struct Truth {
     live: BTreeMap<i64, Live>,
     /// Our fills by trade number: our order, side, size, price, fee.
     pub fills: BTreeMap<i64, (ClientOrderId, Side, Qty, Price, i64)>,
-    events_seen: usize,
-    requests_seen: usize,
     /// An answer to a request that trades was bad or missing since the last look.
     pub answered_ill: bool,
-    names: BTreeSet<String>,
+    names: BTreeSet<ClientOrderId>,
     /// Since when coins above dust have no live stop.
     pub naked_since: Option<Time>,
     /// Entries that filled at all.
@@ -77,8 +75,6 @@ impl Truth {
             cash_first,
             live: BTreeMap::new(),
             fills: BTreeMap::new(),
-            events_seen: 0,
-            requests_seen: 0,
             answered_ill: false,
             names: BTreeSet::new(),
             naked_since: None,
@@ -88,21 +84,18 @@ impl Truth {
         }
     }
 
-    /// Reads what is new in the venue's record. Output: whether anything was.
+    /// Reads what the venue has written down since. Output: whether that was anything.
     pub fn read(&mut self, history: &[AccountEvent], received: &[Received]) -> Result<bool, Violation> {
-        let is_news = history.len() > self.events_seen || received.len() > self.requests_seen;
-        for event in &history[self.events_seen..] {
+        for event in history {
             if let AccountEvent::Execution(execution) = event {
                 self.apply(execution)?;
             }
         }
-        self.events_seen = history.len();
-        for request in &received[self.requests_seen..] {
+        for request in received {
             self.answered_ill |= request.status == 0 || request.status >= 418;
             self.names_are_new(request)?;
         }
-        self.requests_seen = received.len();
-        Ok(is_news)
+        Ok(!history.is_empty() || !received.is_empty())
     }
 
     /// A new order's id is new, whatever became of the request that brought it.
@@ -112,7 +105,8 @@ impl Truth {
         }
         const NAMES: [&str; 4] = ["newClientOrderId", "aboveClientOrderId", "belowClientOrderId", "listClientOrderId"];
         for (name, id) in request.params.split('&').filter_map(|pair| pair.split_once('=')) {
-            if NAMES.contains(&name) && !self.names.insert(id.to_owned()) {
+            let ours = ClientOrderId::parse(id.as_bytes()).filter(|_| NAMES.contains(&name));
+            if ours.is_some_and(|id| !self.names.insert(id)) {
                 return Err(broken("no id is used twice", format!("{id} came again: {request:?}")));
             }
         }
