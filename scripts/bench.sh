@@ -10,13 +10,13 @@ command -v cc >/dev/null || need_packages gcc libc6-dev
 
 say 'build'
 cargo build --release --locked --manifest-path bench/tokio_peer/Cargo.toml
-cargo bench --locked --no-run --bench steps --bench ingest --bench replay --bench wire
+cargo bench --locked --no-run --bench steps --bench ingest --bench replay --bench wire --bench kill
 mkdir -p target/bench
 report=target/bench/report.txt
 {
     say "machine: $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores, $(uname -sr)"
     say "load before: $(cut -d ' ' -f 1-3 /proc/loadavg) (above 0.5 the tails below are the neighbours')"
-    for bench in steps ingest replay wire; do
+    for bench in steps ingest replay wire kill; do
         say "$bench"
         cargo bench --locked --bench "$bench" -- "$@" 2>/dev/null || echo "$bench ended with an error: its figures are missing"
     done

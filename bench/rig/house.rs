@@ -212,6 +212,8 @@ pub struct House {
     pub has_traded: Arc<AtomicBool>,
     /// Depth and overflow of the ring from ingest to hot.
     pub market: Arc<Gauge>,
+    /// The operator's last word; wired to the thread.
+    pub kill: Arc<KillSwitch>,
     /// Our clock.
     pub clock: Clock,
     /// The thread, not yet started.
@@ -268,11 +270,12 @@ pub fn build(doors: Doors<'_>, trigger: Trigger, core: usize, spin_ns: Option<i6
         beating,
     };
     let kill = Arc::new(KillSwitch::new(clock));
-    let watch = GatewayWatch { kill, mid };
+    kill.wire(vec![runners.of(2).poller().waker()]);
+    let watch = GatewayWatch { kill: Arc::clone(&kill), mid };
     let rings = (wiring.command, wiring.report, wiring.journal_gateway);
     let gateway = Gateway::new(orders, session(), clock, rings, watch).with_heartbeat(page);
     let runner = runners.trading.remove(0);
-    House { ingest, hot: trader, gateway, cold: wiring.cold, engines, has_traded, market, clock, runner }
+    House { ingest, hot: trader, gateway, cold: wiring.cold, engines, has_traded, market, kill, clock, runner }
 }
 
 /// What the market session follows.
