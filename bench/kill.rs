@@ -162,6 +162,9 @@ fn post(stand: &mut Stand) -> i64 {
     took_ns
 }
 
+/// One kill through a door. Output: as of [`Stand::kill`].
+type Say = fn(&mut Stand) -> i64;
+
 /// The floor's thread: sees a word, writes, says when it had written.
 struct Floor {
     word: Arc<AtomicI64>,
@@ -260,7 +263,7 @@ fn main() {
         });
         floor.close();
         let mut seen = vec![("floor", floor_figures)];
-        let doors: [(&'static str, fn(&mut Stand) -> i64); 3] =
+        let doors: [(&str, Say); 3] =
             [("switch", |stand| stand.kill(|stand| _ = stand.kill.pull())), ("verb", verb), ("POST", post)];
         for (door, say) in doors {
             let mut stand = Stand::new(parks);
