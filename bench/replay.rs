@@ -3,7 +3,7 @@
 //!
 //! `cargo bench --bench replay [-- quick]`. The journal lies in `target/bench` while it runs.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use sol_volume_bot::cli::replay::Replay;
 use sol_volume_bot::engine::{Driver, Engine};
 use sol_volume_bot::ledger::journal::{Entry, Reader, Writer, WriterSettings};
@@ -209,17 +209,37 @@ fn replay(dir: &Path) -> u64 {
     replay.events()
 }
 
-/// Millions of events a second: the best and the median of some rounds.
-fn rate(clock: Clock, mut round: impl FnMut() -> u64) -> (f64, f64) {
-    let mut rates: Vec<f64> = (0..ROUNDS)
-        .map(|_| {
-            let from = clock.now();
-            let events = round();
-            events as f64 * 1e3 / clock.now().since(from) as f64
-        })
-        .collect();
-    rates.sort_by(f64::total_cmp);
-    (rates[ROUNDS / 2], rates[ROUNDS - 1])
+/// Millions of events a second, medians of some rounds: of the wall clock, and of the time that the core was ours.
+#[derive(Clone, Copy)]
+struct Rate {
+    wall: f64,
+    core: f64,
+}
+
+impl Rate {
+    fn of(clock: Clock, mut round: impl FnMut() -> u64) -> Rate {
+        let (mut wall, mut core) = (Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            let (from, had) = (clock.now(), core_ns());
+            let events = round() as f64 * 1e3;
+            wall.push(events / clock.now().since(from) as f64);
+            core.push(events / (core_ns() - had) as f64);
+        }
+        let median = |mut rates: Vec<f64>| {
+            rates.sort_by(f64::total_cmp);
+            rates[ROUNDS / 2]
+        };
+        Rate { wall: median(wall), core: median(core) }
+    }
+    fn json(self) -> Value {
+        json!({"wall_m_per_s": self.wall, "core_m_per_s": self.core})
+    }
+}
+
+/// Time that this thread has run so far, system calls included.
+fn core_ns() -> i64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("a kernel with schedstat");
+    text.split(' ').next().and_then(|ns| ns.parse().ok()).expect("a number")
 }
 
 fn main() {
@@ -243,26 +263,22 @@ fn main() {
         .filter_map(|entry| if let Ok(Entry::Event(event)) = entry { Some(event) } else { None })
         .collect();
     println!("{events} events, {commands} commands, {entries} entries, {} MB", bytes >> 20);
-    let (decoded, decoded_best) = rate(clock, || decode(&dir).1);
-    let (stepped, stepped_best) = rate(clock, || step(&kept, start));
+    let decoded = Rate::of(clock, || decode(&dir).1);
+    let stepped = Rate::of(clock, || step(&kept, start));
     drop(kept);
-    let (replayed, replayed_best) = rate(clock, || replay(&dir));
+    let replayed = Rate::of(clock, || replay(&dir));
     drop(std::fs::remove_dir_all(&dir)); // a quarter of a gigabyte
-    for (name, median, best) in [
-        ("decode alone", decoded, decoded_best),
-        ("step alone", stepped, stepped_best),
-        ("replay --verify", replayed, replayed_best),
-    ] {
-        println!("{name:34}{median:8.2} M events/s, best {best:.2}");
+    println!("{:20}M events/s of the wall clock, of the core's own time", "");
+    for (name, rate) in [("decode alone", decoded), ("step alone", stepped), ("replay --verify", replayed)] {
+        println!("{name:20}{:8.2} {:8.2}", rate.wall, rate.core);
     }
-    let verdicts = vec![report::verdict("replay: events/s", replayed, "M/s", 3.0, false)];
-    let row = |median: f64, best: f64| json!({"median_m_per_s": median, "best_m_per_s": best});
+    // A core that others use too is not the replay's fault: the target is of its own time, the wall stands beside it.
+    let verdicts = vec![report::verdict("replay: events/s of one core", replayed.core, "M/s", 3.0, false)];
     report::write(
         "replay",
         json!({
-            "events": events, "commands": commands, "bytes": bytes,
-            "decode": row(decoded, decoded_best), "step": row(stepped, stepped_best),
-            "replay": row(replayed, replayed_best), "verdicts": verdicts,
+            "events": events, "commands": commands, "bytes": bytes, "decode": decoded.json(), "step": stepped.json(),
+            "replay": replayed.json(), "verdicts": verdicts,
         }),
     );
 }
