@@ -165,8 +165,10 @@ fn a_run_that_ends_on_a_full_disk_says_so_and_the_next_one_learns_the_fills_from
     bot.signal(libc::SIGTERM);
     assert_eq!(bot.line("ENDED")["code"], 1);
     learn_pid(&mut bot);
+    let found = bot.line("RECONCILE");
+    assert_ne!(found["fills"], 0, "what no row told: {found}");
     bot.line("READY");
-    bot.line("PROTECTED");
+    bot.next("RECONCILE", |line| line["adopted"] == 2); // the other slot's pair still guards the rest
     let ended = every_fill_is_kept(&house, bot);
     assert!(ended.stderr.contains("ended with rows that the ledger did not take"), "{}", ended.stderr);
     assert!(ended.stderr.contains("engine.db: cannot be written: "), "{}", ended.stderr);
