@@ -44,8 +44,10 @@ impl Stage {
         Stage(folder)
     }
     fn start(&self, args: &[&str]) -> Bot {
-        let mut command = Command::new("bash");
-        command.arg("scripts/start.sh").args(args).current_dir(&self.0.0).env("RESTART_PAUSE_S", "0");
+        // A test that runs in the background inherits an ignored SIGINT, which no shell can trap.
+        let mut command = Command::new("env");
+        command.args(["--default-signal=INT", "bash", "scripts/start.sh"]).args(args);
+        command.current_dir(&self.0.0).env("RESTART_PAUSE_S", "0");
         Bot::spawn(command)
     }
     fn run(&self, args: &[&str]) -> Ended {
