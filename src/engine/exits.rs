@@ -161,7 +161,8 @@ impl Engine {
         let want = plan(&self.instrument, &self.params, self.holding());
         for (slot, want) in SLOTS.into_iter().zip(want) {
             let Some(pair) = self.pair(slot) else { continue };
-            if !self.pair_fits(&pair, slot, want) {
+            // A cancel that nobody carries would only make doubt of two legs that rest soundly.
+            if self.can_send() && !self.pair_fits(&pair, slot, want) {
                 self.orders.cancel_pair(pair.list, self.now, out);
             }
         }

@@ -168,6 +168,18 @@ fn a_pair_of_another_size_stop_or_target_is_replaced_after_the_venues_proof() {
 }
 
 #[test]
+fn a_pair_of_another_size_is_not_cancelled_before_orders_can_be_sent_and_at_once_after() {
+    let mut desk = begin(ten_coins(), &[pair(1, 1, "5"), pair(2, 1, "3")].concat());
+    desk.market("161.00", "161.01");
+    desk.pass(2 * SEC);
+    assert_eq!(orders_sent(&desk), 0, "nobody would carry it, and the answer would be a doubt about both legs");
+    come_up(&mut desk);
+    desk.pass(2 * SEC);
+    assert_eq!(desk.count(|command| matches!(command, Command::CancelList(_))), 1, "only the second slot");
+    assert_eq!(desk.live_stop_qty(), sol("10"), "the coins are kept, and guarded");
+}
+
+#[test]
 fn an_entry_half_a_pair_and_a_second_pair_of_a_slot_are_cancelled_once_orders_can_be_sent() {
     let strays =
         [vec![leg(Leg::Entry(2), 1, "1")], vec![leg(Leg::TakeProfit(2), 1, "4")], pair(1, 2, "1").to_vec()].concat();
