@@ -93,6 +93,7 @@ pub struct Exchange {
     accounts: Vec<Account>,
     orders: BTreeMap<i64, Order>,
     lists: BTreeMap<i64, OrderList>,
+    ended_kept: usize,
     ended: VecDeque<i64>,
     ended_lists: VecDeque<i64>,
     /// Fees taken and deposits less withdrawals, by asset.
@@ -135,6 +136,7 @@ impl Exchange {
             accounts: vec![house],
             orders: BTreeMap::new(),
             lists: BTreeMap::new(),
+            ended_kept: ENDED_KEPT_MAX,
             ended: VecDeque::new(),
             ended_lists: VecDeque::new(),
             fees: none.clone(),
@@ -147,6 +149,11 @@ impl Exchange {
             account_events: Vec::new(),
             market_events: Vec::new(),
         })
+    }
+
+    /// Finds that many ended orders and lists from now on, in place of [`ENDED_KEPT_MAX`].
+    pub fn keep_ended(&mut self, count: usize) {
+        self.ended_kept = count;
     }
 
     /// A new account without money.

@@ -8,7 +8,7 @@ use super::order::{
     AccountId, AccountTrade, Amount, ExpiryReason, Fill, HOUSE, ListPhase, Order, OrderStatus, QTY_PER_AMOUNT,
 };
 use super::request::AssetBalance;
-use super::{ENDED_KEPT_MAX, Exchange, PublicTrade};
+use super::{Exchange, PublicTrade};
 use crate::types::instrument::Symbol;
 use crate::types::order::{Liquidity, Side};
 use crate::types::time::Time;
@@ -170,7 +170,7 @@ impl Exchange {
         }
         self.account_mut(account).live.remove(live_id);
         self.ended.push_back(id);
-        if self.ended.len() > ENDED_KEPT_MAX
+        if self.ended.len() > self.ended_kept
             && let Some(oldest) = self.ended.pop_front()
         {
             self.orders.remove(&oldest);
@@ -189,7 +189,7 @@ impl Exchange {
         list.updated = now;
         self.account_events.push((list.account, AccountEvent::List { at: now, list: list.clone() }));
         self.ended_lists.push_back(list_id);
-        if self.ended_lists.len() > ENDED_KEPT_MAX
+        if self.ended_lists.len() > self.ended_kept
             && let Some(oldest) = self.ended_lists.pop_front()
         {
             self.lists.remove(&oldest);

@@ -25,6 +25,8 @@ use std::collections::BTreeMap;
 const KEEP_TIME_NS: i64 = 20 * NANOS_PER_MILLI;
 /// A connection without any byte is given up: as the links are set.
 const SILENCE_NS: i64 = 60 * NANOS_PER_SEC;
+/// Ended orders that the venue still finds: far more than the house ever asks for.
+const ENDED_KEPT: usize = 1_000;
 /// Streams that the house listens to.
 const HEARD: [&str; 4] = ["solusdt@bookTicker", "solusdt@depth@100ms", "solusdt@trade", "solusdt@kline_5m"];
 /// Between two readings of the volume source.
@@ -82,7 +84,7 @@ impl World {
     pub(super) fn new(plan: Plan) -> Result<World, Violation> {
         let begin = |why: &dyn std::fmt::Display| broken("the world begins", why.to_string());
         let mut venues = Venues::new(plan.scenario.clone(), BEGIN).map_err(|why| begin(&why))?;
-        venues.venue.tell_only(&HEARD.map(str::to_owned));
+        venues.venue.be_brief(&HEARD.map(str::to_owned), ENDED_KEPT);
         let ledger = Ledger::in_memory(market()?).map_err(|why| begin(&why))?;
         let (free, locked) = venues.venue.snapshot().balance("USDT");
         let mut world = World {
@@ -293,6 +295,9 @@ impl World {
         let Some(line) = self.lines.get_mut(&conn) else { return };
         if line.far.take().is_none() {
             return;
+        }
+        if line.door == Door::Orders {
+            self.to_lose = 0; // what a venue loses, it loses with the connection
         }
         line.down_until = lost_from;
         self.queue.plan(heard, Due::HearsEnd(conn));

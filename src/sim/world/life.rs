@@ -59,6 +59,7 @@ impl World {
             Ok(house) => {
                 self.notes.push((self.now, "a start came to trade".to_owned()));
                 self.house = Some(house);
+                self.told.clear(); // a venue may repeat what a client heard, not what came before it
                 (self.lives, self.starts_failed) = (self.lives + 1, 0);
                 for door in Door::ALL {
                     self.queue.plan(self.now, Due::Dial(self.lives, door));

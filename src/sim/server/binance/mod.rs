@@ -194,9 +194,10 @@ impl Venue {
     fn tell(&mut self, now: Time) {
         self.public.collect(&mut self.exchange, now);
     }
-    /// Words these streams only, for a world in which nobody hears another.
-    pub(in crate::sim) fn tell_only(&mut self, streams: &[String]) {
+    /// Keeps little: words these streams only, finds that many ended orders only. For a world whose client needs no more.
+    pub(in crate::sim) fn be_brief(&mut self, streams: &[String], ended: usize) {
         self.public.tell_only(streams);
+        self.exchange.keep_ended(ended);
     }
     /// Stream payloads since the last call: stream name and JSON.
     pub(in crate::sim) fn take_public(&mut self, now: Time) -> Vec<(String, String)> {
