@@ -405,6 +405,7 @@ fn volumes_are_read_back_from_a_time_on() {
             now: Notional(100 + hour),
             prev: Notional::ZERO,
             bucket_end: NOW.plus(hour * HOUR),
+            ..VolumeSample::UNREAD
         };
         ledger.push(Row::Volume(StreamId::PumpFun, sample));
     }

@@ -336,6 +336,7 @@ fn pauses_losses_refusals_and_volumes_reach_ledger_metrics_and_status() {
         now: Notional(60),
         prev: Notional(100),
         bucket_end: NOW,
+        ..VolumeSample::UNREAD
     };
     bench.event(StreamId::DefiLlama, NOW, EventKind::Volume(sample));
     bench.event(StreamId::SolanaSlot, NOW, EventKind::Slot(Slot { slot: 10, parent: 9, root: 0 }));

@@ -25,7 +25,9 @@ use sol_volume_bot::threads::hot::{Hot, HotView};
 use sol_volume_bot::threads::ingest::{Ingest, IngestLinks};
 use sol_volume_bot::threads::runner::{Agent, Runner, Work};
 use sol_volume_bot::topology::{ColdRings, Layout, Plan, Runners, ThreadWishes, Wiring, plan, wire};
-use sol_volume_bot::types::event::{Candle, ClockOffset, SourceState, StreamState, VolumeDefinition, VolumeSample};
+use sol_volume_bot::types::event::{
+    Candle, ClockOffset, SourceReason, SourceState, StreamState, VolumeDefinition, VolumeSample,
+};
 use sol_volume_bot::types::instrument::{Instrument, Symbol};
 use sol_volume_bot::types::setup::RESTING_MAX;
 use sol_volume_bot::types::time::NANOS_PER_SEC;
@@ -182,7 +184,16 @@ pub fn history(now: Time) -> Vec<EventItem> {
     }
     let (definition, state) = (VolumeDefinition::UtcDay, SourceState::Ok);
     let (volume_now, prev) = (usd("60000000"), usd("100000000"));
-    let sample = VolumeSample { definition, state, now: volume_now, prev, bucket_end: now.day_start() };
+    let sample = VolumeSample {
+        definition,
+        state,
+        reason: SourceReason::None,
+        now: volume_now,
+        prev,
+        bucket_end: now.day_start(),
+        as_of: now,
+        ..VolumeSample::UNREAD
+    };
     items.push(item(StreamId::DefiLlama, EventKind::Volume(sample)));
     items
 }

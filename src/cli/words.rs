@@ -21,6 +21,7 @@ pub fn kind(event: &Event) -> &'static str {
         EventKind::Candle(_) => "candle",
         EventKind::Slot(_) => "slot",
         EventKind::Volume(_) => "volume",
+        EventKind::Dex(_) => "dex",
         EventKind::Execution(_) => "execution",
         EventKind::Balance(_) => "balance",
         EventKind::Stream(_) => "stream",
@@ -42,6 +43,9 @@ pub fn event(event: &Event) -> String {
         EventKind::Slot(slot) => format!("slot {}", slot.slot),
         EventKind::Volume(sample) => {
             format!("volume {} after {}, {}", sample.now, sample.prev, sample.state.name())
+        }
+        EventKind::Dex(book) => {
+            format!("slot {}: bid {} x {}, ask {} x {}", book.slot, book.bid, book.bid_qty, book.ask, book.ask_qty)
         }
         EventKind::Execution(report) => report_words(&report),
         EventKind::Balance(Balance::Base { free, locked }) => format!("coins {free} free, {locked} locked"),

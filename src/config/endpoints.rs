@@ -17,8 +17,8 @@ pub struct Endpoints {
     pub binance_stream: String,
     /// Whole URL.
     pub binance_ws_api: String,
-    /// Whole URL.
-    pub kraken_ws: String,
+    /// Whole URL; `None` = Kraken is not heard.
+    pub kraken_ws: Option<String>,
     /// Whole URL.
     pub kraken_ws_auth: String,
     /// `+ /0/...`
@@ -27,14 +27,14 @@ pub struct Endpoints {
     pub solana_rpc: String,
     /// Whole URL.
     pub solana_ws: String,
-    /// `+ /swap/...`
-    pub jupiter: String,
+    /// `+ /swap/...`; `None` = no quotes are asked for.
+    pub jupiter: Option<String>,
     /// Whole URL; `None` = this source is not read.
     pub pumpfun: Option<String>,
     /// `+ /overview/...`, `/summary/...`
     pub defillama: String,
-    /// `+ /coins/...`
-    pub coingecko: String,
+    /// `+ /coins/...`; `None` = this source is not read.
+    pub coingecko: Option<String>,
     /// `+ /bot<token>/...`
     pub telegram: String,
     /// Replaces scheme and host of the webhook; `None` = the webhook's own.
@@ -104,9 +104,9 @@ fn required(reader: &mut Reader, name: &str, default: &str, kind: Kind) -> Strin
     url.trim_end_matches('/').to_owned()
 }
 
-fn optional(reader: &mut Reader, name: &str, kind: Kind) -> Option<String> {
+fn optional(reader: &mut Reader, name: &str, default: &str, kind: Kind) -> Option<String> {
     let key = format!("endpoints.{name}");
-    let url = reader.url(&key, "", kind.schemes().2, |url| url.is_empty() || kind.accepts(url));
+    let url = reader.url(&key, default, kind.schemes().2, |url| url.is_empty() || kind.accepts(url));
     Some(url.trim_end_matches('/').to_owned()).filter(|url| !url.is_empty())
 }
 
@@ -117,17 +117,17 @@ pub(super) fn endpoints(reader: &mut Reader) -> Endpoints {
         binance_rest: required(reader, "binance_rest", "https://api.binance.com", Kind::Http),
         binance_stream: required(reader, "binance_stream", "wss://stream.binance.com:9443", Kind::Socket),
         binance_ws_api: required(reader, "binance_ws_api", "wss://ws-api.binance.com:443/ws-api/v3", Kind::Socket),
-        kraken_ws: required(reader, "kraken_ws", "wss://ws.kraken.com/v2", Kind::Socket),
+        kraken_ws: optional(reader, "kraken_ws", "wss://ws.kraken.com/v2", Kind::Socket),
         kraken_ws_auth: required(reader, "kraken_ws_auth", "wss://ws-auth.kraken.com/v2", Kind::Socket),
         kraken_rest: required(reader, "kraken_rest", "https://api.kraken.com", Kind::Http),
         solana_rpc: required(reader, "solana_rpc", "https://api.mainnet-beta.solana.com", Kind::Http),
         solana_ws: required(reader, "solana_ws", "wss://api.mainnet-beta.solana.com", Kind::Socket),
-        jupiter: required(reader, "jupiter", "https://api.jup.ag", Kind::Http),
-        pumpfun: optional(reader, "pumpfun", Kind::Http),
+        jupiter: optional(reader, "jupiter", "https://api.jup.ag", Kind::Http),
+        pumpfun: optional(reader, "pumpfun", "", Kind::Http),
         defillama: required(reader, "defillama", "https://api.llama.fi", Kind::Http),
-        coingecko: required(reader, "coingecko", "https://api.coingecko.com/api/v3", Kind::Http),
+        coingecko: optional(reader, "coingecko", "https://api.coingecko.com/api/v3", Kind::Http),
         telegram: required(reader, "telegram", "https://api.telegram.org", Kind::Http),
-        slack: optional(reader, "slack", Kind::Http),
+        slack: optional(reader, "slack", "", Kind::Http),
         ca_file: Some(PathBuf::from(ca_file)).filter(|path| !path.as_os_str().is_empty()),
     }
 }

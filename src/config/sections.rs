@@ -180,6 +180,11 @@ fn stale_after(reader: &mut Reader, candle: CandleInterval) -> StaleAfter {
             StreamId::SolanaSlot => 5_000,
             StreamId::DefiLlama => 1_800_000,
             StreamId::PumpFun => 600_000,
+            StreamId::KrakenBook | StreamId::KrakenTicker => 10_000,
+            StreamId::KrakenTrade => 300_000,
+            StreamId::DexBook | StreamId::Jupiter => 60_000,
+            StreamId::PumpChain => 600_000,
+            StreamId::CoinGecko => 3_600_000,
             StreamId::Internal => continue,
         };
         *limit =

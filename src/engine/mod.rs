@@ -195,7 +195,7 @@ impl Engine {
             EventKind::Clock(clock) => self.book.on_clock(clock),
             EventKind::Resting(order) => self.on_resting(&order, out),
             EventKind::Reconciled(found) => self.on_reconciled(&found, out),
-            EventKind::Depth(_) => self.book.on_heard(event.stream, event.at),
+            EventKind::Depth(_) | EventKind::Dex(_) => self.book.on_heard(event.stream, event.at),
             EventKind::Trade(trade) => {
                 self.book.on_heard(event.stream, event.at);
                 self.book.on_last(trade.price, event.at);

@@ -43,6 +43,8 @@ pub enum EventKind {
     Slot(Slot),
     /// A volume source was read.
     Volume(VolumeSample),
+    /// What a Solana exchange, or all of them together, would trade at.
+    Dex(DexBook),
     /// News of one of our orders.
     Execution(ExecutionReport),
     /// Balances as the venue says them; absolute.
@@ -137,6 +139,26 @@ pub struct Slot {
     pub root: u64,
 }
 
+/// Top and size of a Solana exchange's book, or of a ladder of quotes over all of them; the book itself lives beside its
+/// decoder. How fresh it is, its slot says, not the time it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DexBook {
+    /// Slot that it is of.
+    pub slot: u64,
+    /// Best price to sell at; zero if nobody buys.
+    pub bid: Price,
+    /// Size there.
+    pub bid_qty: Qty,
+    /// Best price to buy at; zero if nobody sells.
+    pub ask: Price,
+    /// Size there.
+    pub ask_qty: Qty,
+    /// Size of all bids within 50 bps of the mid.
+    pub bid_depth: Qty,
+    /// Size of all asks within 50 bps of the mid.
+    pub ask_depth: Qty,
+}
+
 /// Definition of "day over day" that a sample follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum VolumeDefinition {
@@ -165,6 +187,62 @@ pub enum SourceState {
     Down,
 }
 
+/// Why a volume source is in the state that it is in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum SourceReason {
+    /// Nothing is wrong.
+    #[default]
+    None,
+    /// It was never read.
+    Unread,
+    /// It does not cover both windows yet.
+    WarmingUp,
+    /// The newest day is not settled yet: too soon after 00:00 UTC.
+    Settling,
+    /// What it tells of is too long ago.
+    TooOld,
+    /// The provider repeated the value before, or sent old data again.
+    Repeated,
+    /// Zero, null or absent.
+    NoValue,
+    /// Too much of a window was not heard: gaps.
+    Gappy,
+    /// The older window is below the floor, so a ratio says nothing.
+    BelowFloor,
+    /// No market moves that far in a day, or a negative volume.
+    Implausible,
+    /// Its numbers contradict each other.
+    Contradiction,
+    /// The answer is not what it should be.
+    Unreadable,
+    /// The server refused.
+    Refused,
+    /// No answer.
+    NoAnswer,
+}
+
+impl SourceReason {
+    /// Name in logs, ledger and status.
+    pub fn name(self) -> &'static str {
+        match self {
+            SourceReason::None => "none",
+            SourceReason::Unread => "unread",
+            SourceReason::WarmingUp => "warming_up",
+            SourceReason::Settling => "settling",
+            SourceReason::TooOld => "too_old",
+            SourceReason::Repeated => "repeated",
+            SourceReason::NoValue => "no_value",
+            SourceReason::Gappy => "gappy",
+            SourceReason::BelowFloor => "below_floor",
+            SourceReason::Implausible => "implausible",
+            SourceReason::Contradiction => "contradiction",
+            SourceReason::Unreadable => "unreadable",
+            SourceReason::Refused => "refused",
+            SourceReason::NoAnswer => "no_answer",
+        }
+    }
+}
+
 /// One reading of one volume source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VolumeSample {
@@ -172,12 +250,35 @@ pub struct VolumeSample {
     pub definition: VolumeDefinition,
     /// How far to believe it.
     pub state: SourceState,
+    /// Why.
+    pub reason: SourceReason,
     /// Volume of the newer window, USD.
     pub now: Notional,
     /// Volume of the older window, USD.
     pub prev: Notional,
+    /// Volume of the newer window at the SOL prices of its time; zero = not known.
+    pub now_sol: Qty,
+    /// Volume of the older window at the SOL prices of its time; zero = not known.
+    pub prev_sol: Qty,
     /// End of the newer window.
     pub bucket_end: Time,
+    /// When the provider says that it was true, else when it was read; NONE = never.
+    pub as_of: Time,
+}
+
+impl VolumeSample {
+    /// Of a source that nobody has read yet.
+    pub const UNREAD: VolumeSample = VolumeSample {
+        definition: VolumeDefinition::Rolling24,
+        state: SourceState::Missing,
+        reason: SourceReason::Unread,
+        now: Notional::ZERO,
+        prev: Notional::ZERO,
+        now_sol: Qty::ZERO,
+        prev_sol: Qty::ZERO,
+        bucket_end: Time::NONE,
+        as_of: Time::NONE,
+    };
 }
 
 /// Balances of one asset, absolute: overwrite, never add.

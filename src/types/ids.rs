@@ -136,11 +136,25 @@ pub enum StreamId {
     PumpFun,
     /// The engine's own timers and operator's word.
     Internal,
+    /// Kraken Spot book, synced and checked by its checksum.
+    KrakenBook,
+    /// Kraken Spot ticker.
+    KrakenTicker,
+    /// Kraken Spot trades.
+    KrakenTrade,
+    /// Book of a Solana exchange, read from its account.
+    DexBook,
+    /// Ladder of Jupiter quotes.
+    Jupiter,
+    /// Memecoin volume counted from the chain's own events.
+    PumpChain,
+    /// CoinGecko category volume.
+    CoinGecko,
 }
 
 impl StreamId {
     /// All of them, in wire order.
-    pub const ALL: [StreamId; 9] = [
+    pub const ALL: [StreamId; 16] = [
         StreamId::BinanceBbo,
         StreamId::BinanceDepth,
         StreamId::BinanceTrade,
@@ -150,6 +164,13 @@ impl StreamId {
         StreamId::DefiLlama,
         StreamId::PumpFun,
         StreamId::Internal,
+        StreamId::KrakenBook,
+        StreamId::KrakenTicker,
+        StreamId::KrakenTrade,
+        StreamId::DexBook,
+        StreamId::Jupiter,
+        StreamId::PumpChain,
+        StreamId::CoinGecko,
     ];
     /// Name in metrics, logs and config.
     pub fn name(self) -> &'static str {
@@ -163,6 +184,13 @@ impl StreamId {
             StreamId::DefiLlama => "defillama",
             StreamId::PumpFun => "pumpfun",
             StreamId::Internal => "internal",
+            StreamId::KrakenBook => "kraken_book",
+            StreamId::KrakenTicker => "kraken_ticker",
+            StreamId::KrakenTrade => "kraken_trade",
+            StreamId::DexBook => "dex_book",
+            StreamId::Jupiter => "jupiter",
+            StreamId::PumpChain => "pump_chain",
+            StreamId::CoinGecko => "coingecko",
         }
     }
 }

@@ -198,6 +198,7 @@ impl Desk {
             now: usd(now),
             prev: usd("100000000"),
             bucket_end: self.now.day_start(),
+            ..VolumeSample::UNREAD
         };
         self.feed(StreamId::DefiLlama, EventKind::Volume(sample));
     }

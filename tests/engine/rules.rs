@@ -67,6 +67,7 @@ fn a_stale_filled_or_missing_volume_source_enters_nothing() {
             now: usd("60000000"),
             prev: usd("100000000"),
             bucket_end: desk.now.day_start(),
+            ..VolumeSample::UNREAD
         };
         desk.feed(StreamId::DefiLlama, EventKind::Volume(sample));
         assert!(desk.entries().is_empty(), "{state:?}");

@@ -140,6 +140,7 @@ impl World {
             now: usd("60000000"),
             prev: usd("100000000"),
             bucket_end: self.now.day_start(),
+            ..VolumeSample::UNREAD
         };
         self.step(StreamId::DefiLlama, EventKind::Volume(sample))
     }

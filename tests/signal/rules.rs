@@ -57,7 +57,9 @@ fn candle(open_time: Time, close: Price) -> Candle {
 
 fn day_sample(state: SourceState, now_usd: i64, prev_usd: i64, at: Time) -> VolumeSample {
     let (now, prev) = (Notional(now_usd), Notional(prev_usd));
-    VolumeSample { definition: VolumeDefinition::UtcDay, state, now, prev, bucket_end: at.day_start() }
+    let bucket_end = at.day_start();
+    let definition = VolumeDefinition::UtcDay;
+    VolumeSample { definition, state, now, prev, bucket_end, as_of: at, ..VolumeSample::UNREAD }
 }
 
 /// 260 candles of period 20 whose gains are `ups` of 20 ticks: an RSI of 5 x `ups`.

@@ -6,8 +6,8 @@
 use super::code::{Bytes, Code, choices, fields, named, shape_of, wraps};
 use crate::types::command::{Alert, CancelList, CancelOrder, CancelReplace, Command, NewOco, NewOrder, QueryOrder};
 use crate::types::event::{
-    Balance, Bbo, Candle, ClockOffset, Control, Depth, Event, EventKind, Slot, SourceState, StreamState, TimerId,
-    Trade, VolumeDefinition, VolumeSample,
+    Balance, Bbo, Candle, ClockOffset, Control, Depth, DexBook, Event, EventKind, Slot, SourceReason, SourceState,
+    StreamState, TimerId, Trade, VolumeDefinition, VolumeSample,
 };
 use crate::types::ids::{ClientOrderId, Leg, StreamId, VenueOrderId};
 use crate::types::instrument::{Instrument, Symbol};
@@ -36,7 +36,8 @@ fields! {
     Trade { price qty aggressor trade_id }
     Candle { open_time open high low close volume interval_s }
     Slot { slot parent root }
-    VolumeSample { definition state now prev bucket_end }
+    VolumeSample { definition state reason now prev now_sol prev_sol bucket_end as_of }
+    DexBook { slot bid bid_qty ask ask_qty bid_depth ask_depth }
     ClockOffset { offset_ns round_trip_ns }
     ClientOrderId { epoch signal leg attempt }
     ExecutionReport {
@@ -84,7 +85,7 @@ choices! {
         0 Bbo(bbo: Bbo); 1 Depth(depth: Depth); 2 Trade(trade: Trade); 3 Candle(candle: Candle); 4 Slot(slot: Slot);
         5 Volume(sample: VolumeSample); 6 Execution(report: ExecutionReport); 7 Balance(balance: Balance);
         8 Stream(state: StreamState); 9 Control(control: Control); 10 Timer(id: TimerId); 11 Clock(offset: ClockOffset);
-        12 Resting(order: RestingOrder); 13 Reconciled(found: Reconciled);
+        12 Resting(order: RestingOrder); 13 Reconciled(found: Reconciled); 14 Dex(book: DexBook);
     }
     Balance { 0 Base { free: Qty, locked: Qty }; 1 Quote { free: Notional, locked: Notional }; }
     Control {
@@ -117,10 +118,15 @@ choices! {
     }
     StreamId {
         0 BinanceBbo; 1 BinanceDepth; 2 BinanceTrade; 3 BinanceCandle; 4 BinanceUser; 5 SolanaSlot; 6 DefiLlama;
-        7 PumpFun; 8 Internal;
+        7 PumpFun; 8 Internal; 9 KrakenBook; 10 KrakenTicker; 11 KrakenTrade; 12 DexBook; 13 Jupiter; 14 PumpChain;
+        15 CoinGecko;
     }
     VolumeDefinition { 0 Rolling24; 1 UtcDay; 2 Sampled24; }
     SourceState { 0 Ok; 1 Stale; 2 Suspect; 3 Filled; 4 Missing; 5 Down; }
+    SourceReason {
+        0 None; 1 Unread; 2 WarmingUp; 3 Settling; 4 TooOld; 5 Repeated; 6 NoValue; 7 Gappy; 8 BelowFloor; 9 Implausible;
+        10 Contradiction; 11 Unreadable; 12 Refused; 13 NoAnswer;
+    }
     StreamState { 0 Up; 1 Stale; 2 Gap; 3 Down; }
     TimerId { 0 Tranche; 1 Query; 2 Naked; 3 Tick; 4 Exit; }
     Side { 0 Buy; 1 Sell; }

@@ -270,6 +270,7 @@ fn is_market(kind: &EventKind) -> bool {
         | EventKind::Candle(_)
         | EventKind::Slot(_)
         | EventKind::Volume(_)
+        | EventKind::Dex(_)
         | EventKind::Clock(_) => true,
         EventKind::Execution(_)
         | EventKind::Balance(_)

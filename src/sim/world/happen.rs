@@ -16,7 +16,7 @@ use crate::sim::server::Fault;
 use crate::sim::server::binance::{ApiSession, StreamSession};
 use crate::sim::server::solana::SlotSession;
 use crate::types::command::Alert;
-use crate::types::event::{EventKind, SourceState, StreamState, VolumeDefinition, VolumeSample};
+use crate::types::event::{EventKind, SourceReason, SourceState, StreamState, VolumeDefinition, VolumeSample};
 use crate::types::time::{NANOS_PER_MILLI, NANOS_PER_SEC};
 use crate::types::{Event, Notional, StreamId, Time};
 use std::collections::BTreeMap;
@@ -368,7 +368,10 @@ impl World {
             state: SourceState::Ok,
             now: Notional(27_040_000_000_000_000),
             prev: Notional(42_620_000_000_000_000),
+            reason: SourceReason::None,
             bucket_end: self.now.day_start(),
+            as_of: self.now,
+            ..VolumeSample::UNREAD
         };
         let events = [tell(EventKind::Stream(StreamState::Up)), tell(EventKind::Volume(sample))];
         events.into_iter().for_each(|event| house.tell_slow(event));

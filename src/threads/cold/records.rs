@@ -48,6 +48,7 @@ impl Cold {
             EventKind::Control(control) => self.on_control(control),
             EventKind::Bbo(_)
             | EventKind::Depth(_)
+            | EventKind::Dex(_)
             | EventKind::Trade(_)
             | EventKind::Candle(_)
             | EventKind::Execution(_)

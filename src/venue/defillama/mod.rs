@@ -7,7 +7,7 @@ mod body;
 
 pub use body::{Protocol, pump_protocols};
 
-use crate::types::event::{SourceState, VolumeDefinition, VolumeSample};
+use crate::types::event::{SourceReason, SourceState, VolumeDefinition, VolumeSample};
 use crate::types::time::{NANOS_PER_DAY, NANOS_PER_SEC};
 use crate::types::{Notional, Time};
 use crate::venue::DecodeError;
@@ -137,7 +137,16 @@ impl Reader {
         }
         let [now_usd, prev_usd] = sums;
         let bucket_end = bucket_end.unwrap_or(Time::NONE);
-        VolumeSample { definition: VolumeDefinition::UtcDay, state, now: now_usd, prev: prev_usd, bucket_end }
+        VolumeSample {
+            definition: VolumeDefinition::UtcDay,
+            state,
+            reason: SourceReason::None,
+            now: now_usd,
+            prev: prev_usd,
+            bucket_end,
+            as_of: now,
+            ..VolumeSample::UNREAD
+        }
     }
 
     /// Whether yesterday's value is still not there at noon: somebody should know.

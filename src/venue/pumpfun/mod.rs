@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::DecodeError;
 use super::usd::{syntax_at, usd_in};
-use crate::types::event::{SourceState, VolumeDefinition, VolumeSample};
+use crate::types::event::{SourceReason, SourceState, VolumeDefinition, VolumeSample};
 use crate::types::time::{NANOS_PER_DAY, NANOS_PER_SEC};
 use crate::types::{Notional, Time};
 
@@ -136,7 +136,10 @@ impl Reader {
             state,
             now: self.latest.map_or(Notional::ZERO, |latest| latest.usd),
             prev: older.map_or(Notional::ZERO, |older| older.usd),
+            reason: SourceReason::None,
             bucket_end: self.latest.map_or(Time::NONE, |latest| latest.at),
+            as_of: self.latest.map_or(Time::NONE, |latest| latest.at),
+            ..VolumeSample::UNREAD
         }
     }
 
