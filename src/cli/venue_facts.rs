@@ -22,6 +22,9 @@ use std::path::Path;
 const CLOCK_ROUNDS: usize = 9;
 /// How late a start-up query may arrive, ms.
 const RECV_WINDOW_MS: u32 = 5_000;
+/// Times that a question is asked whose answer did not come in time. A lost packet can hold a connection up for longer
+/// than its request may take, while the next connection is through at once.
+const TRIES_MAX: usize = 3;
 /// Trades that the venue lists in one answer, as asked for.
 const TRADES_PER_PAGE: usize = 1_000;
 /// Answers read at most: far more than a run leaves behind.
@@ -71,11 +74,11 @@ impl<'a> Desk<'a> {
     /// The rules a start needs, in the order that costs least if something is wrong.
     pub fn rules(&mut self, symbol: Symbol) -> Result<VenueFacts, Failure> {
         let clock = self.measure_clock()?;
-        let info = self.get(&rest::exchange_info_target(symbol), |body| info::exchange_info(body, symbol))?;
+        let info = self.get(|| rest::exchange_info_target(symbol), |body| info::exchange_info(body, symbol))?;
         if info.status != SymbolStatus::Trading {
             log::warn!("{symbol} does not trade now ({:?}); entries will be refused by the venue", info.status);
         }
-        let fees = self.get(&self.signed().commission(symbol), rest::commission)?;
+        let fees = self.get(|| self.signed().commission(symbol), rest::commission)?;
         let instrument = Instrument { fee_maker: fees.maker, fee_taker: fees.taker, ..info.instrument };
         Ok(VenueFacts { instrument, limits: info.limits, clock })
     }
@@ -89,7 +92,7 @@ impl<'a> Desk<'a> {
         let mut best = ClockOffset { offset_ns: 0, round_trip_ns: i64::MAX };
         for _ in 0..CLOCK_ROUNDS {
             let sent = self.clock.now();
-            let venue = self.get(rest::time_target(), rest::time)?;
+            let venue = self.get(|| rest::time_target().to_owned(), rest::time)?;
             let round_trip_ns = self.clock.now().since(sent);
             if round_trip_ns < best.round_trip_ns {
                 best = ClockOffset { offset_ns: venue.since(sent.plus(round_trip_ns / 2)), round_trip_ns };
@@ -104,29 +107,32 @@ impl<'a> Desk<'a> {
         SignedTargets { signer: self.signer, recv_window_ms: RECV_WINDOW_MS, timestamp }
     }
 
-    fn get<T>(&self, target: &str, read: impl FnOnce(&[u8]) -> Result<T, RestError>) -> Result<T, Failure> {
-        let request = self.agent.get(format!("{}{target}", self.base_url)).header(rest::API_KEY_HEADER, self.api_key);
-        let path = target.split('?').next().unwrap_or(target); // the query holds a signature
-        let body = self.body_of(request.call(), path)?;
+    fn get<T>(
+        &self,
+        target: impl Fn() -> String,
+        read: impl FnOnce(&[u8]) -> Result<T, RestError>,
+    ) -> Result<T, Failure> {
+        let body = self.ask(target, |url| self.agent.get(url).header(rest::API_KEY_HEADER, self.api_key).call())?;
         read(&body).map_err(|why| self.refused(&why))
     }
 
-    fn body_of(
-        &self,
-        answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
-        what: &str,
-    ) -> Result<Vec<u8>, Failure> {
-        let unreachable = |why: web::FetchError| {
-            Failure::new(exit::UNREACHABLE, &format!("{}{what}: {why}; check endpoints.binance_rest", self.base_url))
-        };
-        let mut response = answer.map_err(|error| unreachable(web::in_words(&error)))?;
-        let status = response.status().as_u16();
-        let body = response.body_mut().with_config().limit(web::BODY_BYTES_MAX).read_to_vec();
-        let body = body.map_err(|error| unreachable(web::in_words(&error)))?;
-        if status >= 400 && rest::venue_error(&body).is_none() {
-            return Err(unreachable(web::FetchError::Status { status, retry_after_s: None }));
+    /// The body of an answer, the venue's own errors included. A request that runs out of time is made and sent again,
+    /// with a signature of now: each of ours changes nothing, or nothing more than the first time.
+    fn ask(&self, target: impl Fn() -> String, send: impl Fn(&str) -> Answer) -> Result<Vec<u8>, Failure> {
+        let mut tries = TRIES_MAX;
+        loop {
+            let target = target();
+            tries -= 1;
+            match body_of(send(&format!("{}{target}", self.base_url))) {
+                Ok(body) => return Ok(body),
+                Err(web::FetchError::Timeout) if tries > 0 => {}
+                Err(why) => {
+                    let path = target.split('?').next().unwrap_or(&target); // the query holds a signature
+                    let text = format!("{}{path}: {why}; check endpoints.binance_rest", self.base_url);
+                    return Err(Failure::new(exit::UNREACHABLE, &text));
+                }
+            }
         }
-        Ok(body)
     }
 
     fn refused(&self, why: &RestError) -> Failure {
@@ -137,6 +143,20 @@ impl<'a> Desk<'a> {
         };
         Failure::new(code, why)
     }
+}
+
+/// What the HTTP client brings.
+type Answer = Result<ureq::http::Response<ureq::Body>, ureq::Error>;
+
+fn body_of(answer: Answer) -> Result<Vec<u8>, web::FetchError> {
+    let mut response = answer.map_err(|error| web::in_words(&error))?;
+    let status = response.status().as_u16();
+    let body = response.body_mut().with_config().limit(web::BODY_BYTES_MAX).read_to_vec();
+    let body = body.map_err(|error| web::in_words(&error))?;
+    if status >= 400 && rest::venue_error(&body).is_none() {
+        return Err(web::FetchError::Status { status, retry_after_s: None });
+    }
+    Ok(body)
 }
 
 /// The account behind the desk's key.
@@ -150,9 +170,9 @@ impl Account<'_, '_> {
     pub fn cancel(&self, orders: &[ClientOrderId]) -> Result<(), Failure> {
         let desk = self.desk;
         for id in orders {
-            let url = format!("{}{}", desk.base_url, desk.signed().order(self.instrument.symbol, *id));
-            let request = desk.agent.delete(&url).header(rest::API_KEY_HEADER, desk.api_key);
-            let body = desk.body_of(request.call(), "DELETE /api/v3/order")?;
+            let target = || desk.signed().order(self.instrument.symbol, *id);
+            let body =
+                desk.ask(target, |url| desk.agent.delete(url).header(rest::API_KEY_HEADER, desk.api_key).call())?;
             match rest::venue_error(&body) {
                 None | Some(RestError::Venue { code: NOTHING_TO_CANCEL, .. }) => {}
                 Some(why) => return Err(desk.refused(&why)),
@@ -162,8 +182,8 @@ impl Account<'_, '_> {
     }
 
     fn trades(&self, from: Option<i64>) -> Result<Vec<FillAnswer>, Failure> {
-        let target = self.desk.signed().my_trades(self.instrument.symbol, from);
-        self.desk.get(&target, |body| rest::my_trades(body, self.instrument))
+        let target = || self.desk.signed().my_trades(self.instrument.symbol, from);
+        self.desk.get(target, |body| rest::my_trades(body, self.instrument))
     }
 }
 
@@ -171,7 +191,7 @@ impl Witness for Account<'_, '_> {
     type Error = Failure;
 
     fn holdings(&mut self) -> Result<Holdings, Failure> {
-        let account = self.desk.get(&self.desk.signed().account(), |body| rest::account(body, self.instrument))?;
+        let account = self.desk.get(|| self.desk.signed().account(), |body| rest::account(body, self.instrument))?;
         if !account.can_trade {
             return Err(Failure::new(exit::CREDENTIALS, &"the account may not trade (`canTrade` is false)"));
         }
@@ -188,7 +208,7 @@ impl Witness for Account<'_, '_> {
     }
 
     fn open_orders(&mut self) -> Result<Vec<OpenOrder>, Failure> {
-        self.desk.get(&self.desk.signed().open_orders(self.instrument.symbol), rest::open_orders)
+        self.desk.get(|| self.desk.signed().open_orders(self.instrument.symbol), rest::open_orders)
     }
 
     fn trades_from(&mut self, mut from: i64) -> Result<Vec<FillAnswer>, Failure> {
@@ -213,13 +233,54 @@ impl Witness for Account<'_, '_> {
     }
 
     fn order(&mut self, number: VenueOrderId) -> Result<OpenOrder, Failure> {
-        self.desk.get(&self.desk.signed().order_by_number(self.instrument.symbol, number), rest::order)
+        self.desk.get(|| self.desk.signed().order_by_number(self.instrument.symbol, number), rest::order)
     }
 
     fn order_named(&mut self, id: ClientOrderId) -> Result<Option<(VenueOrderId, OrderStatus, Qty)>, Failure> {
-        self.desk.get(&self.desk.signed().order(self.instrument.symbol, id), |body| match rest::order_state(body) {
-            Err(RestError::Venue { code: NO_SUCH_ORDER, .. }) => Ok(None),
-            found => found.map(Some),
-        })
+        self.desk.get(
+            || self.desk.signed().order(self.instrument.symbol, id),
+            |body| match rest::order_state(body) {
+                Err(RestError::Venue { code: NO_SUCH_ORDER, .. }) => Ok(None),
+                found => found.map(Some),
+            },
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    fn late() -> Answer {
+        Err(ureq::Error::Timeout(ureq::Timeout::Global))
+    }
+    fn good() -> Answer {
+        let body = ureq::Body::builder().data("[]");
+        Ok(ureq::http::Response::builder().status(200).body(body).expect("a sound response"))
+    }
+
+    #[test]
+    fn a_request_that_runs_out_of_time_is_made_anew_but_not_for_ever() {
+        let signer = Signer::hmac("secret".to_owned()).expect("a secret");
+        let desk = Desk::new("http://venue", "key", &signer, None, Clock::start()).expect("built-in roots");
+        let made = Cell::new(0);
+        let target = || {
+            made.set(made.get() + 1);
+            format!("/path?signature={}", made.get())
+        };
+        let answers = |urls: &mut Vec<String>, url: &str| {
+            urls.push(url.to_owned());
+            if urls.len() < TRIES_MAX { late() } else { good() }
+        };
+        let urls = std::cell::RefCell::new(Vec::new());
+        let told = desk.ask(target, |url| answers(&mut urls.borrow_mut(), url));
+        assert_eq!(told.expect("the last try is answered"), b"[]");
+        let each = |at: usize| format!("http://venue/path?signature={at}");
+        assert_eq!(urls.into_inner(), [each(1), each(2), each(3)]);
+        let refused = desk.ask(target, |_| late()).expect_err("nobody ever answers");
+        let text = format!("{refused:?}");
+        assert_eq!(made.get(), 2 * TRIES_MAX);
+        assert!(text.contains("no whole answer within") && !text.contains("signature"), "{text}");
     }
 }

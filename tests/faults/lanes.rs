@@ -67,6 +67,7 @@ impl Sum {
         self.trials += 1;
         self.trades += usize::from(shown.has_traded);
         self.shown.kills += shown.kills;
+        self.shown.unreached += shown.unreached;
         self.shown.struck.extend(shown.struck);
         self.shown.trading_ns.extend(shown.trading_ns);
         self.shown.ready_ns.extend(shown.ready_ns);

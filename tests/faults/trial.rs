@@ -28,6 +28,8 @@ pub struct Place {
     pub step_ms_max: i64,
     /// Time that coins may be naked beyond `naked_ms_max`, because the wire is down.
     pub blind_ms: i64,
+    /// Starts of one trial that may end because the venue cannot be reached: the supervisor starts them again.
+    pub unreached_max: usize,
 }
 
 impl Place {
@@ -40,6 +42,7 @@ impl Place {
             overrides: String::new(),
             step_ms_max: 25_000,
             blind_ms: 0,
+            unreached_max: 0,
         }
     }
     fn rig(&self) -> Rig {
@@ -65,6 +68,8 @@ pub struct Shown {
     pub struck: Vec<&'static str>,
     /// Runs that did not reach the end of the session.
     pub runs: usize,
+    /// Starts that ended because the venue could not be reached.
+    pub unreached: usize,
     /// Until orders can be sent, heard of and priced: every order of before is known, the order stream and the ticker
     /// are up.
     pub trading_ns: Vec<i64>,
@@ -134,13 +139,21 @@ enum End {
     Struck,
     /// The session is over.
     Over,
+    /// The start found no venue.
+    Unreached,
 }
+
+/// What a start ends with that finds no venue.
+const UNREACHABLE: i32 = 4;
 
 fn run_on(run: &mut Run, rig: &mut Rig, script: &mut Session, shown: &mut Shown) -> Result<End, String> {
     while !run.is_due(rig) {
         if let Some(status) = rig.ended() {
-            let is_struck = run.is_traced() && status.signal() == Some(libc::SIGKILL);
-            return if is_struck { Ok(End::Struck) } else { Err(format!("the engine ended by itself: {status}")) };
+            return match (status.signal(), status.code()) {
+                (Some(libc::SIGKILL), _) if run.is_traced() => Ok(End::Struck),
+                (_, Some(UNREACHABLE)) if !rig.has_line(|line: &Value| line["event"] == "READY") => Ok(End::Unreached),
+                _ => Err(format!("the engine ended by itself: {status}")),
+            };
         }
         run.look(rig, shown);
         if script.advance(rig, run.is_trading)? {
@@ -151,6 +164,27 @@ fn run_on(run: &mut Run, rig: &mut Rig, script: &mut Session, shown: &mut Shown)
     Ok(End::Due)
 }
 
+/// Starts the engine and lives on to its instant or the end of the session; again where a start finds no venue.
+fn live(
+    place: &Place,
+    rig: &mut Rig,
+    script: &mut Session,
+    (instant, shown): (Option<Instant>, &mut Shown),
+) -> Result<(Run, End), String> {
+    loop {
+        let mut run = Run::start(place, rig, instant);
+        let end = run_on(&mut run, rig, script, shown)?;
+        if end != End::Unreached {
+            return Ok((run, end));
+        }
+        shown.unreached += 1;
+        if shown.unreached > place.unreached_max {
+            return Err("the engine found no venue at its start".to_owned());
+        }
+        rig.kill();
+    }
+}
+
 /// One session of a seed, killed at these instants; then everything that must hold.
 pub fn hold(place: &Place, random: &mut SplitMix64, instants: &[Instant]) -> Result<Shown, String> {
     let mut rig = place.rig();
@@ -158,8 +192,8 @@ pub fn hold(place: &Place, random: &mut SplitMix64, instants: &[Instant]) -> Res
     let mut shown = Shown::default();
     let told = |why: String, rig: &Rig, runs: usize| format!("{why}\nkilled {:?}\n{}", &instants[..runs], rig.story());
     for instant in instants.iter().copied().map(Some).chain([None]) {
-        let mut run = Run::start(place, &mut rig, instant);
-        let end = run_on(&mut run, &mut rig, &mut script, &mut shown).map_err(|why| told(why, &rig, shown.runs))?;
+        let live = live(place, &mut rig, &mut script, (instant, &mut shown));
+        let (run, end) = live.map_err(|why| told(why, &rig, shown.runs))?;
         if end == End::Over && !run.is_traced() {
             break;
         }
@@ -170,7 +204,7 @@ pub fn hold(place: &Place, random: &mut SplitMix64, instants: &[Instant]) -> Res
         let is_own = match end {
             End::Due => !run.is_traced(), // else it is an ordinary kill, and the tracer's is still owed
             End::Struck => true,
-            End::Over => status.signal() == Some(libc::SIGKILL),
+            End::Over | End::Unreached => status.signal() == Some(libc::SIGKILL),
         };
         shown.kills += usize::from(is_own);
         if let (true, Some(Instant::Inside(call, _))) = (is_own, instant) {

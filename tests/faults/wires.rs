@@ -28,6 +28,7 @@ fn place() -> Option<Place> {
         overrides,
         step_ms_max: 90_000,
         blind_ms: 10_000,
+        unreached_max: 3,
     })
 }
 
@@ -51,6 +52,7 @@ fn over_a_bad_wire_nothing_is_lost_and_nothing_is_sent_twice() {
         },
     );
     println!("over a bad wire: {} sessions, {} trades, {} kills", sum.trials, sum.trades, sum.shown.kills);
+    println!("  starts that found no venue and were made again: {}", sum.shown.unreached);
     println!("  start to trading, {}", spread(sum.shown.trading_ns));
     println!("  start to /readyz, {}", spread(sum.shown.ready_ns));
 }
