@@ -119,7 +119,7 @@ impl Bench {
             alerts_on: AlertKinds { enter: true, stop: true, fatal: true },
             story: Some(Story::new(Box::new(story.clone()))),
         };
-        let names = ColdNames { venue: "binance_spot", symbol, needed: &[StreamId::BinanceBbo] };
+        let names = ColdNames { venue: "binance_spot", symbol, needed: vec![StreamId::BinanceBbo] };
         let cold = Cold::new(rings, sinks, names, status);
         Bench { dir, cold, hot, gateway, _ingest: ingest, control, operator, lines, out, story, metrics, board }
     }

@@ -61,6 +61,10 @@ tranche_window = "3s"
 take_profit_1 = "163.5"
 take_profit_2 = "166"
 [feeds]
+volume_source = "utc_day"
+dex_book = "off"
+chain_scope = "off"
+optional = ["binance_depth", "binance_trade"]
 defillama_settle = "0s"
 defillama_poll = "1s"
 [ops]
@@ -72,6 +76,9 @@ binance_ws_api = "{ws}/ws-api/v3"
 solana_rpc = "{http}/solana"
 solana_ws = "{ws}/solana"
 defillama = "{http}/llama"
+kraken_ws = ""
+jupiter = ""
+coingecko = ""
 "#,
         http = live.http_url(""),
         ws = live.ws_url("")

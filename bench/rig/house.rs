@@ -119,6 +119,7 @@ fn params() -> Params {
         stale_candle_ns: LONG_NS,
         stale_volume_ns: 48 * LONG_NS,
         stale_slot_ns: LONG_NS,
+        dex_divergence: Ratio::ZERO,
     }
 }
 
@@ -156,6 +157,7 @@ pub fn setup(trigger: Trigger, epoch: u32, now: Time) -> Setup {
         trades_known_to: 0,
         resting: [None; RESTING_MAX],
         day_equity: None,
+        needed_ns: [0; StreamId::ALL.len()],
         last_entry: None,
         now,
     }

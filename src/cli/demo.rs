@@ -74,6 +74,8 @@ fn show(args: &DemoArgs) -> Result<(), Failure> {
     let settings = ServerSettings { listen, scenario, tls: None, clock };
     let venue = Server::start(settings).map_err(|why| failed(&why))?;
     aim_at(&mut config, &mut secrets, &venue);
+    config.feeds.dex_book = false;
+    config.feeds.chain_scope = crate::config::ChainScope::Off;
     config.ops.listen = args.ops;
     let dir = args.data_dir.clone().unwrap_or_else(|| fresh_dir(clock));
     config.storage.data_dir.clone_from(&dir);
@@ -124,7 +126,10 @@ fn aim_at(config: &mut Config, secrets: &mut Secrets, venue: &Handle) {
     ends.binance_ws_api = venue.ws_url("/ws-api/v3");
     ends.solana_ws = venue.ws_url("/solana");
     ends.solana_rpc = venue.http_url("/solana");
-    ends.defillama = venue.http_url("/llama");
+    ends.defillama = Some(venue.http_url("/llama"));
+    ends.kraken_ws = None;
+    ends.jupiter = None;
+    ends.coingecko = None;
     ends.pumpfun = Some(venue.http_url("/pump/volume"));
     ends.telegram = venue.http_url("/telegram");
     ends.slack = None;

@@ -101,6 +101,19 @@ fn peers(config: &Config, reader: &mut Reader) {
             "needs endpoints.pumpfun, a URL that answers the 24 h volume; add it, or use \"utc_day\"".to_owned(),
         );
     }
+    if config.feeds.volume_source == VolumeDefinition::Rolling24 && !config.counts_chain() {
+        reader.conflict(
+            "feeds.chain_scope",
+            "but feeds.volume_source = \"rolling24\" counts on it; allowed with it: \"curve+amm\", \"curve\""
+                .to_owned(),
+        );
+    }
+    if config.feeds.volume_source == VolumeDefinition::UtcDay && config.endpoints.defillama.is_none() {
+        reader.conflict(
+            "feeds.volume_source",
+            "needs endpoints.defillama; give its address, or use \"rolling24\"".to_owned(),
+        );
+    }
     if config.feeds.defillama_slugs.is_empty() {
         reader.conflict(
             "feeds.defillama_slugs",

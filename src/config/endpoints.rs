@@ -27,12 +27,14 @@ pub struct Endpoints {
     pub solana_rpc: String,
     /// Whole URL.
     pub solana_ws: String,
+    /// Further nodes that tell slots, whole URLs.
+    pub solana_ws_more: Vec<String>,
     /// `+ /swap/...`; `None` = no quotes are asked for.
     pub jupiter: Option<String>,
     /// Whole URL; `None` = this source is not read.
     pub pumpfun: Option<String>,
-    /// `+ /overview/...`, `/summary/...`
-    pub defillama: String,
+    /// `+ /overview/...`, `/summary/...`; `None` = this source is not read.
+    pub defillama: Option<String>,
     /// `+ /coins/...`; `None` = this source is not read.
     pub coingecko: Option<String>,
     /// `+ /bot<token>/...`
@@ -110,6 +112,13 @@ fn optional(reader: &mut Reader, name: &str, default: &str, kind: Kind) -> Optio
     Some(url.trim_end_matches('/').to_owned()).filter(|url| !url.is_empty())
 }
 
+/// Several URLs under one key.
+fn more(reader: &mut Reader, name: &str, kind: Kind) -> Vec<String> {
+    let key = format!("endpoints.{name}");
+    let urls = reader.list(&key, &[], kind.schemes().2, |url| kind.accepts(url));
+    urls.iter().map(|url| url.trim_end_matches('/').to_owned()).collect()
+}
+
 /// Reads `[endpoints]`.
 pub(super) fn endpoints(reader: &mut Reader) -> Endpoints {
     let ca_file = reader.text("endpoints.ca_file", "", "path of a PEM file", |_| true);
@@ -122,9 +131,10 @@ pub(super) fn endpoints(reader: &mut Reader) -> Endpoints {
         kraken_rest: required(reader, "kraken_rest", "https://api.kraken.com", Kind::Http),
         solana_rpc: required(reader, "solana_rpc", "https://api.mainnet-beta.solana.com", Kind::Http),
         solana_ws: required(reader, "solana_ws", "wss://api.mainnet-beta.solana.com", Kind::Socket),
+        solana_ws_more: more(reader, "solana_ws_more", Kind::Socket),
         jupiter: optional(reader, "jupiter", "https://api.jup.ag", Kind::Http),
         pumpfun: optional(reader, "pumpfun", "", Kind::Http),
-        defillama: required(reader, "defillama", "https://api.llama.fi", Kind::Http),
+        defillama: optional(reader, "defillama", "https://api.llama.fi", Kind::Http),
         coingecko: optional(reader, "coingecko", "https://api.coingecko.com/api/v3", Kind::Http),
         telegram: required(reader, "telegram", "https://api.telegram.org", Kind::Http),
         slack: optional(reader, "slack", "", Kind::Http),

@@ -7,6 +7,7 @@ mod checks;
 mod endpoints;
 mod env;
 mod error;
+mod feeds;
 mod nearest;
 mod reader;
 mod reload;
@@ -22,8 +23,8 @@ pub use env::{Env, Secrets};
 pub use error::{ConfigError, ConfigErrors, Fault, Origin};
 pub use reload::{Reload, diff};
 pub use values::{
-    AlertKinds, Alerts, CandleInterval, Config, Exchange, Feeds, Guard, KeyType, Layout, Mode, OnDead, Ops, StaleAfter,
-    Storage, Symbols, Threads,
+    AlertKinds, Alerts, CandleInterval, ChainScope, Config, Exchange, Feeds, Guard, KeyType, Layout, Mode, OnDead, Ops,
+    StaleAfter, Storage, Symbols, Threads,
 };
 
 /// Where the configuration comes from, and what the command line adds to it.

@@ -1,22 +1,21 @@
-//! The tables that need a restart to change: exchange, feeds, threads, storage, ops, alerts, guard.
+//! The tables that need a restart to change: exchange, threads, storage, ops, alerts, guard.
 //!
-//! Thread: any.  Invariants: every key of the file is read here, in `strategy.rs` or in `endpoints.rs`, once.
+//! Thread: any.  Invariants: every key of the file is read here, in `strategy.rs`, `feeds.rs` or `endpoints.rs`, once.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use super::endpoints::endpoints;
 use super::error::Fault;
+use super::feeds::feeds;
 use super::reader::{Reader, bounds};
 use super::strategy;
 use super::values::{
-    AlertKinds, Alerts, CandleInterval, Config, Exchange, Feeds, Guard, KeyType, Layout, Mode, OnDead, Ops,
-    OrderLimits, StaleAfter, Storage, Symbols, Threads,
+    AlertKinds, Alerts, CandleInterval, Config, Exchange, Guard, KeyType, Layout, Mode, OnDead, Ops, OrderLimits,
+    Storage, Symbols, Threads,
 };
-use crate::types::event::VolumeDefinition;
-use crate::types::ids::StreamId;
 use crate::types::instrument::Symbol;
-use crate::types::time::{NANOS_PER_DAY, NANOS_PER_MILLI, NANOS_PER_SEC};
+use crate::types::time::{NANOS_PER_MILLI, NANOS_PER_SEC};
 use crate::types::units::{PRICE_SCALE, RATIO_SCALE};
 use crate::types::{Notional, Ratio};
 
@@ -41,7 +40,7 @@ pub(super) fn config(reader: &mut Reader) -> Config {
     let mode = reader.choice("mode", Mode::Paper, &[("paper", Mode::Paper), ("live", Mode::Live)]);
     let candle = reader.choice("thresholds.candle", CANDLES[3], &CANDLES.map(|candle| (candle.name, candle)));
     let rsi_period = reader.count("thresholds.rsi_period", 14, &bounds(2..=100, "from 2 to 100"));
-    let feeds = feeds(reader, candle);
+    let feeds = feeds(reader, candle.seconds);
     let params = strategy::params(reader, &feeds.stale_after, feeds.volume_stream());
     Config {
         mode,
@@ -59,16 +58,6 @@ pub(super) fn config(reader: &mut Reader) -> Config {
         alerts: alerts(reader),
         guard: guard(reader),
         effective: std::collections::BTreeMap::new(),
-    }
-}
-
-impl Feeds {
-    /// The stream whose samples trigger.
-    pub fn volume_stream(&self) -> StreamId {
-        match self.volume_source {
-            VolumeDefinition::UtcDay | VolumeDefinition::Rolling24 => StreamId::DefiLlama,
-            VolumeDefinition::Sampled24 => StreamId::PumpFun,
-        }
     }
 }
 
@@ -126,71 +115,6 @@ fn exchange(reader: &mut Reader) -> Exchange {
 
 fn small(value: i64) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
-}
-
-fn feeds(reader: &mut Reader, candle: CandleInterval) -> Feeds {
-    let poll = bounds(NANOS_PER_SEC..=NANOS_PER_DAY, "from 1s to 1d");
-    let settle = bounds(0..=12 * 3_600 * NANOS_PER_SEC, "from 0s to 12h");
-    let is_slug = |text: &str| {
-        !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-._".contains(&b))
-    };
-    let slugs = reader.list(
-        "feeds.defillama_slugs",
-        &["pump.fun", "pumpswap"],
-        "slugs in small letters, digits, '-', '.', '_'",
-        is_slug,
-    );
-    let pointer = "a JSON pointer such as \"/data/volume24h\"";
-    Feeds {
-        volume_source: volume_source(reader),
-        kraken_depth_ms: small(reader.count("feeds.kraken_depth_ms", 250, &bounds(50..=10_000, "from 50 to 10000"))),
-        pumpfun_poll_ns: reader.span_ns("feeds.pumpfun_poll", 60 * NANOS_PER_SEC, &poll),
-        pumpfun_pointer: reader
-            .text("feeds.pumpfun_pointer", "/volume24h", pointer, |text| text.is_empty() || text.starts_with('/')),
-        defillama_poll_ns: reader.span_ns("feeds.defillama_poll", 300 * NANOS_PER_SEC, &poll),
-        defillama_settle_ns: reader.span_ns("feeds.defillama_settle", 2 * 3_600 * NANOS_PER_SEC, &settle),
-        defillama_slugs: slugs,
-        dex_book: reader.text("feeds.dex_book", "manifest", "\"manifest\"", |text| text == "manifest"),
-        stale_after: stale_after(reader, candle),
-    }
-}
-
-fn volume_source(reader: &mut Reader) -> VolumeDefinition {
-    reader.read("feeds.volume_source", VolumeDefinition::UtcDay, |given| match given.text.as_str() {
-        "utc_day" => Ok(VolumeDefinition::UtcDay),
-        "sampled24" => Ok(VolumeDefinition::Sampled24),
-        "rolling24" => Err(Fault::Conflict(
-            "needs the engine's own on-chain volume counter, which this version does not have; allowed: \"utc_day\" \
-             (DeFiLlama, last completed UTC day) or \"sampled24\" (pump.fun 24 h volume against 24 h ago)"
-                .to_owned(),
-        )),
-        _ => Err(Fault::Range { allowed: "\"utc_day\" or \"sampled24\"".to_owned() }),
-    })
-}
-
-/// Silence allowed per stream: book and slots tick several times a second, a candle comes once per interval.
-fn stale_after(reader: &mut Reader, candle: CandleInterval) -> StaleAfter {
-    let within = bounds(100..=86_400_000, "from 100 to 86400000 (ms)");
-    let mut limits = [0; StreamId::ALL.len()];
-    for (stream, limit) in StreamId::ALL.into_iter().zip(limits.iter_mut()) {
-        let default_ms = match stream {
-            StreamId::BinanceBbo | StreamId::BinanceDepth => 3_000,
-            StreamId::BinanceTrade | StreamId::BinanceUser => 60_000,
-            StreamId::BinanceCandle => 2_000 * i64::from(candle.seconds) + 30_000,
-            StreamId::SolanaSlot => 5_000,
-            StreamId::DefiLlama => 1_800_000,
-            StreamId::PumpFun => 600_000,
-            StreamId::KrakenBook | StreamId::KrakenTicker => 10_000,
-            StreamId::KrakenTrade => 300_000,
-            StreamId::DexBook | StreamId::Jupiter => 60_000,
-            StreamId::PumpChain => 600_000,
-            StreamId::CoinGecko => 3_600_000,
-            StreamId::Internal => continue,
-        };
-        *limit =
-            reader.count(&format!("feeds.stale_after_ms.{}", stream.name()), default_ms, &within) * NANOS_PER_MILLI;
-    }
-    StaleAfter(limits)
 }
 
 fn threads(reader: &mut Reader) -> Threads {

@@ -16,7 +16,7 @@ const RATIO_DECIMALS: u32 = 8;
 const ONE: i64 = RATIO_SCALE;
 
 /// Keys that a reload puts in force at once; all others need a restart.
-pub(super) const LIVE_KEYS: [&str; 32] = [
+pub(super) const LIVE_KEYS: [&str; 33] = [
     "thresholds.meme_drop_pct",
     "thresholds.meme_recover_pct",
     "thresholds.rsi_max",
@@ -35,6 +35,7 @@ pub(super) const LIVE_KEYS: [&str; 32] = [
     "risk.slippage_window",
     "risk.naked_ms_max",
     "risk.clock_offset_ms_max",
+    "risk.dex_divergence_pct",
     "execution.tranches",
     "execution.tranche_window",
     "execution.tranche_tif",
@@ -210,6 +211,8 @@ fn risk(reader: &mut Reader, params: &mut Params) {
         &bounds(NANOS_PER_SEC..=NANOS_PER_DAY, "from 1s to 1d"),
     );
     params.naked_ns_max = ms(reader, "risk.naked_ms_max", 500, &bounds(50..=60_000, "from 50 to 60000"));
+    let apart = bounds(0..=ONE / 2, "from 0 (not watched) to 0.5 (0.01 = 1 %)");
+    params.dex_divergence = ratio(reader, "risk.dex_divergence_pct", ONE / 100, &apart);
     params.clock_offset_ns_max = ms(reader, "risk.clock_offset_ms_max", 500, &bounds(1..=5_000, "from 1 to 5000"));
 }
 
@@ -271,4 +274,5 @@ const BLANK: Params = Params {
     stale_candle_ns: 0,
     stale_volume_ns: 0,
     stale_slot_ns: 0,
+    dex_divergence: Ratio::ZERO,
 };

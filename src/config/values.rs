@@ -132,8 +132,16 @@ impl StaleAfter {
 pub struct Feeds {
     /// Which "day over day" triggers.
     pub volume_source: VolumeDefinition,
-    /// Depth update interval asked of Kraken, ms.
+    /// How often Binance's book near the mid is told, ms.
+    pub binance_depth_ms: u32,
+    /// Kraken's name of the pair.
+    pub kraken_symbol: String,
+    /// How often Kraken's book near the mid is told, ms.
     pub kraken_depth_ms: u32,
+    /// Levels a side that Kraken is asked for: 10 or 25.
+    pub kraken_book_depth: u32,
+    /// Between two looks at Kraken's book by REST, ns.
+    pub kraken_audit_ns: i64,
     /// Between two reads of the pump.fun volume, ns.
     pub pumpfun_poll_ns: i64,
     /// JSON pointer to the 24 h volume in USD.
@@ -144,10 +152,37 @@ pub struct Feeds {
     pub defillama_settle_ns: i64,
     /// Protocols whose volumes are summed.
     pub defillama_slugs: Vec<String>,
-    /// Decentralised order book that is read.
-    pub dex_book: String,
+    /// Between two reads of CoinGecko, ns.
+    pub coingecko_poll_ns: i64,
+    /// Category whose volume is read there.
+    pub coingecko_category: String,
+    /// Variable of the key there; `None` = without one.
+    pub coingecko_key: Option<String>,
+    /// Whether the book of a Solana exchange is read.
+    pub dex_book: bool,
+    /// Account of its market.
+    pub dex_market: String,
+    /// Sizes that quotes are asked for, SOL; empty = the usual three.
+    pub jupiter_sizes: Vec<usize>,
+    /// Quotes asked for in a minute.
+    pub jupiter_quotes_per_minute: u32,
+    /// Which programs' trades are counted on the chain.
+    pub chain_scope: ChainScope,
+    /// Feeds that entries can do without.
+    pub optional: Vec<StreamId>,
     /// Silence allowed.
     pub stale_after: StaleAfter,
+}
+
+/// Which programs' trades are counted on the chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChainScope {
+    /// Bonding curve and PumpSwap.
+    CurveAndAmm,
+    /// Bonding curve alone.
+    Curve,
+    /// None: no counter runs.
+    Off,
 }
 
 /// A candle length that the venue offers.

@@ -13,7 +13,7 @@ use crate::types::ids::{ClientOrderId, Leg, SIGNAL_MAX, StreamId};
 use crate::types::order::{OrderKind, Purpose, Side};
 use crate::types::record::{Decision, ExitReason, OrderStatus, Record, Refused, RiskRule, Rule, Verdict};
 use crate::types::time::Time;
-use crate::types::units::{Notional, Price, Qty, mul_div_floor, notional_ceil, notional_floor};
+use crate::types::units::{Notional, Price, Qty, Ratio, mul_div_floor, notional_ceil, notional_floor};
 
 /// Largest number of tranches that order ids can name.
 const TRANCHES_MAX: i64 = 20;
@@ -243,6 +243,7 @@ impl Engine {
             bbo: self.book.bbo(),
             stale: self.stale_feed(now),
             clock: self.book.clock(),
+            divergence: Ratio::ZERO,
             slippage: self.slips.mean(now, self.params.slippage_window_ns),
             unknown,
             has_room: self.orders.has_room(8),
@@ -258,12 +259,12 @@ impl Engine {
         if self.book.state(StreamId::BinanceUser) != StreamState::Up {
             return Some((0, 0));
         }
-        let aged = [
+        let own = [
             (StreamId::BinanceBbo, p.stale_bbo_ns),
             (StreamId::BinanceCandle, p.stale_candle_ns),
             (StreamId::SolanaSlot, p.stale_slot_ns),
         ];
-        for (stream, limit) in aged {
+        for (stream, limit) in own.into_iter().chain(self.needed()) {
             let age = self.book.age_ns(stream, now);
             if self.book.state(stream) != StreamState::Up || age.is_none_or(|age| age > limit) {
                 return Some((age.unwrap_or(i64::MAX), limit));
@@ -271,6 +272,13 @@ impl Engine {
         }
         let age = self.book.volume_age_ns(now).unwrap_or(i64::MAX);
         (age > p.stale_volume_ns).then_some((age, p.stale_volume_ns))
+    }
+}
+
+impl Engine {
+    /// Further streams that entries stand on, by config, and how old each may be, ns.
+    pub(super) fn needed(&self) -> impl Iterator<Item = (StreamId, i64)> {
+        StreamId::ALL.into_iter().zip(self.needed_ns).filter(|(_, limit)| *limit > 0)
     }
 }
 

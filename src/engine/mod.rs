@@ -115,6 +115,8 @@ pub struct Engine {
     /// Since when orders can be sent; `None` = they cannot.
     way_out_since: Option<Time>,
     stopping: bool,
+    /// Streams that entries stand on beside the engine's own four, and how old each may be.
+    needed_ns: [i64; StreamId::ALL.len()],
     /// What the reconcile under way has led to so far.
     reconcile: ReconcileCount,
     timers: Timers,
@@ -164,6 +166,7 @@ impl Engine {
             naked_qty: Qty::ZERO,
             way_out_since: None,
             stopping: false,
+            needed_ns: setup.needed_ns,
             reconcile: ReconcileCount::new(ReconcileTrigger::Start),
             timers: Timers::default(),
         };
@@ -183,7 +186,11 @@ impl Engine {
             self.on_start(out);
         }
         match event.kind {
-            EventKind::Bbo(bbo) => self.on_bbo(bbo, event.recv.min(event.at), out),
+            EventKind::Bbo(bbo) if event.stream == StreamId::BinanceBbo => {
+                self.on_bbo(bbo, event.recv.min(event.at), out)
+            }
+            EventKind::Bbo(_) => self.book.on_heard(event.stream, event.at), // another venue's
+
             EventKind::Slot(slot) => self.on_slot(slot, out),
             EventKind::Execution(report) => self.on_execution(&report, event, out),
             EventKind::Timer(id) => self.on_timer(id, out),

@@ -51,6 +51,8 @@ pub(super) struct Facts {
     pub stale: Option<(i64, i64)>,
     /// The venue's clock against ours.
     pub clock: Option<ClockOffset>,
+    /// How far the Solana exchanges' mid is from the venue's; zero if none is known.
+    pub divergence: Ratio,
     /// Mean slippage of the window; `None` = no fill in it.
     pub slippage: Option<Bps>,
     /// Orders whose state is not known.
@@ -178,6 +180,10 @@ impl Rules<'_> {
         let offset = facts.clock.map_or(i64::MAX, |clock| clock.offset_ns.saturating_abs());
         if offset > self.params.clock_offset_ns_max {
             return no(RiskRule::ClockOffset, offset, self.params.clock_offset_ns_max);
+        }
+        let apart = self.params.dex_divergence;
+        if apart.0 > 0 && facts.divergence > apart {
+            return no(RiskRule::DexDivergence, facts.divergence.0, apart.0);
         }
         if let Some(mean) = facts.slippage.filter(|mean| *mean > self.params.slippage_kill) {
             return no(RiskRule::Slippage, i64::from(mean.0), i64::from(self.params.slippage_kill.0));

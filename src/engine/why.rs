@@ -56,7 +56,7 @@ pub struct Why {
     /// Age of the top of book that the signal sees, and from which it is too old, ns.
     pub book_age_ns: (Option<i64>, i64),
     /// Streams that entries stand on.
-    pub streams: [StreamLook; 4],
+    pub streams: [Option<StreamLook>; StreamId::ALL.len()],
 }
 
 impl Engine {
@@ -76,12 +76,6 @@ impl Engine {
     fn why_of(&self, at: Time, decision: Decision) -> Why {
         let (status, params) = (self.status(), &self.params);
         let volume = self.signal.volume(at, params);
-        let look = |stream, age_ns_max| StreamLook {
-            stream,
-            state: self.book.state(stream),
-            age_ns: self.book.age_ns(stream, at),
-            age_ns_max,
-        };
         Why {
             at,
             decision,
@@ -97,12 +91,23 @@ impl Engine {
             volume_age_ns: (self.book.volume_age_ns(at), params.stale_volume_ns),
             acted: self.signal.acted(),
             book_age_ns: (self.signal.mid_age_ns(at), params.stale_bbo_ns),
-            streams: [
-                look(StreamId::BinanceUser, None),
-                look(StreamId::BinanceBbo, Some(params.stale_bbo_ns)),
-                look(StreamId::BinanceCandle, Some(params.stale_candle_ns)),
-                look(StreamId::SolanaSlot, Some(params.stale_slot_ns)),
-            ],
+            streams: self.stream_looks(at),
         }
+    }
+
+    fn stream_looks(&self, at: Time) -> [Option<StreamLook>; StreamId::ALL.len()] {
+        let own = [
+            (StreamId::BinanceUser, None),
+            (StreamId::BinanceBbo, Some(self.params.stale_bbo_ns)),
+            (StreamId::BinanceCandle, Some(self.params.stale_candle_ns)),
+            (StreamId::SolanaSlot, Some(self.params.stale_slot_ns)),
+        ];
+        let further = self.needed().map(|(stream, limit)| (stream, Some(limit)));
+        let mut looks = [None; StreamId::ALL.len()];
+        for (look, (stream, age_ns_max)) in looks.iter_mut().zip(own.into_iter().chain(further)) {
+            let (state, age_ns) = (self.book.state(stream), self.book.age_ns(stream, at));
+            *look = Some(StreamLook { stream, state, age_ns, age_ns_max });
+        }
+        looks
     }
 }

@@ -88,14 +88,14 @@ pub struct ColdSinks {
 }
 
 /// Names that the facts are filed under.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ColdNames {
     /// `binance_spot`.
     pub venue: &'static str,
     /// `SOLUSDT`.
     pub symbol: Symbol,
     /// Streams that entries stand on: `/readyz` waits for them.
-    pub needed: &'static [StreamId],
+    pub needed: Vec<StreamId>,
 }
 
 /// The cold agent.

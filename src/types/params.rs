@@ -119,4 +119,6 @@ params! {
     StaleVolume stale_volume_ns: Nanos;
     /// Newest Solana slot older than this refuses entries.
     StaleSlot stale_slot_ns: Nanos;
+    /// Entries wait while a Solana exchange's mid is further away than this; 0 = not watched.
+    DexDivergence dex_divergence: Ratio;
 }

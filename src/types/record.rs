@@ -393,6 +393,8 @@ pub enum RiskRule {
     Arithmetic,
     /// The signal no longer says ENTER.
     SignalGone,
+    /// A Solana exchange trades too far away from the venue.
+    DexDivergence,
 }
 
 impl RiskRule {
@@ -417,6 +419,7 @@ impl RiskRule {
             RiskRule::Stopping => "stopping",
             RiskRule::Arithmetic => "arithmetic",
             RiskRule::SignalGone => "signal_gone",
+            RiskRule::DexDivergence => "dex_divergence",
         }
     }
 }

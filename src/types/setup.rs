@@ -4,6 +4,7 @@
 //! commands.
 
 use super::event::VolumeDefinition;
+use super::ids::StreamId;
 use super::instrument::Instrument;
 use super::order::Purpose;
 use super::params::Params;
@@ -50,6 +51,9 @@ pub struct Setup {
     pub day_equity: Option<Notional>,
     /// When an earlier run last began an entry: one signal a day holds across restarts.
     pub last_entry: Option<Time>,
+    /// Further streams that entries stand on, by the place of each in [`StreamId::ALL`]: the age from which it refuses
+    /// them, ns; 0 = entries do not stand on it.
+    pub needed_ns: [i64; StreamId::ALL.len()],
     /// Now, on our clock.
     pub now: Time,
 }

@@ -8,7 +8,7 @@ use sol_volume_bot::types::instrument::{Instrument, Symbol};
 use sol_volume_bot::types::order::*;
 use sol_volume_bot::types::setup::RESTING_MAX;
 use sol_volume_bot::types::units::*;
-use sol_volume_bot::types::{ClientOrderId, Params, Time, VenueOrderId};
+use sol_volume_bot::types::{ClientOrderId, Params, StreamId, Time, VenueOrderId};
 
 pub const MS: i64 = 1_000_000;
 pub const SEC: i64 = 1_000_000_000;
@@ -87,6 +87,7 @@ pub fn params() -> Params {
         stale_candle_ns: 600 * SEC,
         stale_volume_ns: 36 * 3600 * SEC,
         stale_slot_ns: 10 * SEC,
+        dex_divergence: Ratio::ZERO,
     }
 }
 
@@ -107,6 +108,7 @@ pub fn setup() -> Setup {
         trades_known_to: 0,
         resting: [None; RESTING_MAX],
         day_equity: None,
+        needed_ns: [0; StreamId::ALL.len()],
         last_entry: None,
         now: NOON,
     }

@@ -93,6 +93,7 @@ pub fn setup(epoch: u32) -> Setup {
         trades_known_to: 12,
         resting: Default::default(),
         day_equity: Some(Notional(13)),
+        needed_ns: [0; StreamId::ALL.len()],
         last_entry: None,
         now: NOON,
     }

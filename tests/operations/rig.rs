@@ -283,6 +283,13 @@ impl House {
             self.set("endpoints", key, &format!("{url:?}"));
         }
         self.set("execution", "tranche_window", "\"3s\"");
+        for peer in ["kraken_ws", "jupiter", "coingecko"] {
+            self.set("endpoints", peer, "\"\""); // further feeds have tests of their own
+        }
+        self.set("feeds", "volume_source", "\"utc_day\"");
+        self.set("feeds", "dex_book", "\"off\"");
+        self.set("feeds", "chain_scope", "\"off\"");
+        self.set("feeds", "optional", "[\"binance_depth\", \"binance_trade\"]");
         self.set("feeds", "defillama_settle", "\"0s\"");
         self.set("feeds", "defillama_poll", "\"1s\"");
         self.set("ops", "listen", "\"127.0.0.1:0\"");

@@ -74,7 +74,11 @@ slippage_kill_bps = 100
 tranche_window = "3s"
 take_profit_1  = "163.5"
 take_profit_2  = "166"
-[feeds]
+[feeds] # the trade itself; every further feed has tests of its own
+volume_source = "utc_day"
+dex_book = "off"
+chain_scope = "off"
+optional = ["binance_depth", "binance_trade", "pumpfun"]
 defillama_settle = "0s"
 defillama_poll   = "1s"
 pumpfun_poll     = "1s"
@@ -421,7 +425,8 @@ fn endpoints(venue: &Handle) -> String {
     format!(
         "[endpoints]\nbinance_rest = '{http}'\nbinance_stream = '{ws}'\nbinance_ws_api = '{ws}/ws-api/v3'\n\
          solana_ws = '{ws}/solana'\nsolana_rpc = '{http}/solana'\ndefillama = '{http}/llama'\n\
-         pumpfun = '{http}/pump/volume'\ntelegram = '{http}/telegram'\n[ops]\nlisten = '127.0.0.1:0'\n"
+         pumpfun = '{http}/pump/volume'\nkraken_ws = ''\njupiter = ''\ncoingecko = ''\n\
+         telegram = '{http}/telegram'\n[ops]\nlisten = '127.0.0.1:0'\n"
     )
 }
 

@@ -45,6 +45,7 @@ pub fn params() -> Params {
         stale_candle_ns: 400 * NANOS_PER_SEC,
         stale_volume_ns: 2 * HOUR_NS,
         stale_slot_ns: 10 * NANOS_PER_SEC,
+        dex_divergence: Ratio::ZERO,
     }
 }
 

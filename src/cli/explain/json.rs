@@ -68,7 +68,7 @@ fn moment_value(moment: &Moment) -> Value {
         "risk": moment.why.map(|why| why.refused.as_ref().map_or(json!({"refuses": null}), |no| json!({"refuses": refused(no)}))),
         "refusals": moment.refusals.iter().map(dated_refusal).collect::<Vec<_>>(),
         "pauses": moment.pauses.iter().map(|reason| reason.name()).collect::<Vec<_>>(),
-        "streams": moment.why.iter().flat_map(|why| why.streams.iter().map(stream)).collect::<Vec<_>>(),
+        "streams": moment.why.iter().flat_map(|why| why.streams.iter().flatten().map(stream)).collect::<Vec<_>>(),
     })
 }
 

@@ -147,7 +147,8 @@ fn source(d: &Decision, why: Option<&Why>) -> Look {
 }
 
 fn rsi_known(pass: bool, why: Option<&Why>) -> Look {
-    let candle = why.and_then(|why| why.streams.iter().find(|look| look.stream == StreamId::BinanceCandle).copied());
+    let candle =
+        why.and_then(|why| why.streams.iter().flatten().find(|look| look.stream == StreamId::BinanceCandle).copied());
     let known = if pass { "known" } else { "not known" };
     let Some(StreamLook { age_ns: Some(age), age_ns_max: Some(max), .. }) = candle else {
         return (known.to_owned(), "enough fresh candles".to_owned(), None);
@@ -208,6 +209,7 @@ pub fn refusal(refused: &Refused) -> String {
         RiskRule::StaleFeed if limit == 0 => "a stream that entries stand on is not up".to_owned(),
         RiskRule::StaleFeed if value == i64::MAX => format!("nothing read yet, {} allowed", span(limit)),
         RiskRule::StaleFeed => format!("{} old or not up, {} allowed", span(value), span(limit)),
+        RiskRule::DexDivergence => format!("{} away from the Solana exchanges, {} allowed", Ratio(value), Ratio(limit)),
         RiskRule::ClockOffset if value == i64::MAX => format!("not measured yet, {} allowed", span(limit)),
         RiskRule::ClockOffset => format!("{} away, {} allowed", span(value), span(limit)),
         RiskRule::Slippage if limit > 0 => format!("mean {} bps, {} allowed", bps(value), bps(limit)),

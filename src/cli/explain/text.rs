@@ -127,7 +127,7 @@ fn tell_risk(out: &mut Page, moment: &Moment) {
 }
 
 fn tell_streams(out: &mut Page, why: &Why) {
-    for look in &why.streams {
+    for look in why.streams.iter().flatten() {
         let age = look.age_ns.map_or(String::new(), |age| format!("spoke {} ago", span(age)));
         let max = look.age_ns_max.map_or(String::new(), |max| format!(" (at most {})", span(max)));
         out.push(format!("  stream {:14} {:5} {age}{max}", look.stream.name(), look.state.name()));

@@ -50,9 +50,9 @@ use std::thread::JoinHandle;
 
 /// Name of the venue in ledger and metrics.
 pub(super) const VENUE: &str = "binance_spot";
-/// Streams that entries stand on.
-const NEEDED: &[StreamId] =
-    &[StreamId::BinanceBbo, StreamId::BinanceCandle, StreamId::BinanceUser, StreamId::SolanaSlot];
+/// Streams that entries always stand on.
+const NEEDED: [StreamId; 4] =
+    [StreamId::BinanceBbo, StreamId::BinanceCandle, StreamId::BinanceUser, StreamId::SolanaSlot];
 /// Log lines of other threads that may wait for the cold side.
 const LINES_MAX: usize = 1_024;
 /// Operator's words that may wait for the cold side.
@@ -177,7 +177,8 @@ pub fn build(blueprint: Blueprint) -> Result<House, Failure> {
     let rings = ColdRings { ingest, hot, gateway, control, operator, lines, gauges };
     let told = (common.metrics, Arc::clone(&common.board));
     let sinks = sinks(&blueprint, (ground.ledger, ground.journal), told, alerts.as_ref());
-    let names = ColdNames { venue: VENUE, symbol: config.symbols.spot, needed: NEEDED };
+    let needed = NEEDED.into_iter().chain(config.feeds_needed()).collect();
+    let names = ColdNames { venue: VENUE, symbol: config.symbols.spot, needed };
     let cold = Cold::new(rings, sinks, names, status);
 
     // Before anybody else can say a word.

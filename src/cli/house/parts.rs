@@ -211,8 +211,20 @@ pub fn engine_setup(
         resting,
         day_equity,
         last_entry,
+        needed_ns: needed(config),
         now,
     })
+}
+
+/// Streams that entries stand on beside the engine's own four, and how old each may be.
+fn needed(config: &Config) -> [i64; StreamId::ALL.len()] {
+    let mut needed_ns = [0; StreamId::ALL.len()];
+    for stream in config.feeds_needed() {
+        if let Some(limit) = needed_ns.get_mut(stream as usize) {
+            *limit = config.feeds.stale_after.of(stream);
+        }
+    }
+    needed_ns
 }
 
 /// The slow volume feeds.
@@ -228,8 +240,8 @@ pub fn pollers(config: &Config, ledger: &Ledger, clock: Clock) -> Result<PollerS
         stale_ns: feeds.stale_after.of(StreamId::PumpFun).min(NANOS_PER_DAY),
         readings,
     });
-    let defillama = Some(LlamaSettings {
-        base_url: ends.defillama.clone(),
+    let defillama = ends.defillama.as_ref().map(|url| LlamaSettings {
+        base_url: url.clone(),
         poll_ns: feeds.defillama_poll_ns,
         reader: defillama::Settings { slugs: feeds.defillama_slugs.clone(), settle_ns: feeds.defillama_settle_ns },
     });

@@ -71,7 +71,7 @@ fields! {
     }
     Setup {
         instrument params definition rsi_period candle_s epoch next_trade_no consecutive_losses paused cash base position
-        trades_known_to resting day_equity last_entry now
+        trades_known_to resting day_equity last_entry needed_ns now
     }
     RestingOrder { id venue_order_id list_id side kind qty cum_qty price stop_price }
     Reconciled { trigger fills ended cash base is_quiet }
@@ -153,7 +153,7 @@ choices! {
     RiskRule {
         0 TradeRisk; 1 Exposure; 2 GlobalStop; 3 Paused; 4 NewsLock; 5 DailyLoss; 6 StaleFeed; 7 ClockOffset;
         8 PriceCollar; 9 RateBudget; 10 Slippage; 11 TooSmall; 12 Balance; 13 AlgoSlots; 14 UnknownOrder; 15 Stopping;
-        16 Arithmetic; 17 SignalGone;
+        16 Arithmetic; 17 SignalGone; 18 DexDivergence;
     }
     PauseReason {
         0 Operator; 1 ConsecutiveLosses; 2 DailyLoss; 3 Slippage; 4 Venue; 5 Journal; 6 Exit;

@@ -16,7 +16,7 @@ use crate::types::instrument::Symbol;
 use crate::types::reconcile::RestingOrder;
 use crate::types::setup::{PauseSet, RESTING_MAX, Setup};
 use crate::types::time::{NANOS_PER_DAY, NANOS_PER_MILLI, NANOS_PER_SEC};
-use crate::types::{Instrument, Notional, Qty, Ratio, Time};
+use crate::types::{Instrument, Notional, Qty, Ratio, StreamId, Time};
 use crate::venue::binance_spot::budget::RateLimit;
 use crate::venue::binance_spot::candles::Interval;
 use crate::venue::binance_spot::market::{MarketSettings, StaleAfter};
@@ -126,6 +126,7 @@ impl World {
             trades_known_to: past.trades_known_to,
             resting,
             day_equity: ledger.first_equity_since(self.now.day_start())?,
+            needed_ns: [0; StreamId::ALL.len()],
             last_entry: ledger.last_entry()?,
             now: self.now,
         })

@@ -204,5 +204,6 @@ fn numbers(chance: &mut Chance) -> Params {
         stale_candle_ns: 600 * NANOS_PER_SEC,
         stale_volume_ns: 36 * 3_600 * NANOS_PER_SEC,
         stale_slot_ns: 10 * NANOS_PER_SEC,
+        dex_divergence: Ratio::ZERO,
     }
 }
