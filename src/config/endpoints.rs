@@ -37,6 +37,8 @@ pub struct Endpoints {
     pub defillama: Option<String>,
     /// `+ /coins/...`; `None` = this source is not read.
     pub coingecko: Option<String>,
+    /// Whole URL of the counter that fills the first 48 h of volume in; `None` = the engine counts them itself.
+    pub bitquery: Option<String>,
     /// `+ /bot<token>/...`
     pub telegram: String,
     /// Replaces scheme and host of the webhook; `None` = the webhook's own.
@@ -136,6 +138,7 @@ pub(super) fn endpoints(reader: &mut Reader) -> Endpoints {
         pumpfun: optional(reader, "pumpfun", "", Kind::Http),
         defillama: optional(reader, "defillama", "https://api.llama.fi", Kind::Http),
         coingecko: optional(reader, "coingecko", "https://api.coingecko.com/api/v3", Kind::Http),
+        bitquery: optional(reader, "bitquery", "", Kind::Http),
         telegram: required(reader, "telegram", "https://api.telegram.org", Kind::Http),
         slack: optional(reader, "slack", "", Kind::Http),
         ca_file: Some(PathBuf::from(ca_file)).filter(|path| !path.as_os_str().is_empty()),

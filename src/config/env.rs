@@ -128,6 +128,12 @@ pub struct Secrets {
     pub kraken_secret: Option<SecretString>,
     /// Solana key pair.
     pub solana_keypair: Option<SecretString>,
+    /// CoinGecko key.
+    pub coingecko_key: Option<SecretString>,
+    /// Jupiter key.
+    pub jupiter_key: Option<SecretString>,
+    /// Bearer token of the back-fill's source.
+    pub backfill_key: Option<SecretString>,
     /// Guards state changes on the HTTP port.
     pub ops_token: Option<SecretString>,
     /// Telegram bot token.
@@ -151,6 +157,9 @@ impl Secrets {
             kraken_key: ask.named("exchange.kraken_key", exchange.kraken_key.as_ref(), live),
             kraken_secret: ask.named("exchange.kraken_sec", exchange.kraken_sec.as_ref(), live),
             solana_keypair: ask.named("exchange.solana_keypair", exchange.solana_keypair.as_ref(), live),
+            coingecko_key: ask.named("feeds.coingecko_key", config.feeds.coingecko_key.as_ref(), true),
+            jupiter_key: ask.named("feeds.jupiter_key", config.feeds.jupiter_key.as_ref(), true),
+            backfill_key: ask.named("feeds.backfill_key", config.feeds.backfill_key.as_ref(), true),
             ops_token: ask.named("ops.token", config.ops.token.as_ref(), true),
             ..Secrets::default()
         };

@@ -42,8 +42,10 @@ pub(super) fn feeds(reader: &mut Reader, candle_s: u32) -> Feeds {
         dex_book: reader.choice("feeds.dex_book", true, &[("manifest", true), ("off", false)]),
         dex_market: reader.text("feeds.dex_market", DEX_MARKET, "an account address in base 58", is_address),
         jupiter_sizes: reader.numbers("feeds.jupiter_sizes", &bounds(1..=10_000, "one to five sizes in SOL")),
+        jupiter_key: reader.variable("feeds.jupiter_key", None),
         jupiter_quotes_per_minute: small(reader.count("feeds.jupiter_quotes_per_minute", 24, &quotes())),
         chain_scope: reader.choice("feeds.chain_scope", ChainScope::CurveAndAmm, &words),
+        backfill_key: reader.variable("feeds.backfill_key", None),
         optional: optional(reader),
         stale_after: stale_after(reader, candle_s),
     }

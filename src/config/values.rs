@@ -164,10 +164,14 @@ pub struct Feeds {
     pub dex_market: String,
     /// Sizes that quotes are asked for, SOL; empty = the usual three.
     pub jupiter_sizes: Vec<usize>,
+    /// Variable of the key there; `None` = without one.
+    pub jupiter_key: Option<String>,
     /// Quotes asked for in a minute.
     pub jupiter_quotes_per_minute: u32,
     /// Which programs' trades are counted on the chain.
     pub chain_scope: ChainScope,
+    /// Variable of the back-fill's token; `None` = without one.
+    pub backfill_key: Option<String>,
     /// Feeds that entries can do without.
     pub optional: Vec<StreamId>,
     /// Silence allowed.
