@@ -17,6 +17,9 @@ const fn spec(name: &'static str, depth: usize, on_full: OnFull) -> RingSpec {
 
 /// ingest → hot. The fiercest second of the recorded sessions has 1 100 frames; 4 096 is 3.7 s of it unread.
 pub const MARKET: RingSpec = spec("market", 4_096, OnFull::DropThenGap);
+/// scout → hot. A second of Kraken brings 30 trades and ticks at most, books are told four times a second; 2 048 is a
+/// minute of that unread.
+pub const SCOUT: RingSpec = spec("scout", 2_048, OnFull::DropThenGap);
 /// pollers → hot. Two sources, one sample and at most two stream events a minute each.
 pub const SLOW: RingSpec = spec("slow", 64, OnFull::Refuse);
 /// operator, signals, cold → hot. A reload is one event per changed number and a commit: 35 at most.
@@ -27,6 +30,8 @@ pub const COMMAND: RingSpec = spec("command", 256, OnFull::RejectNewKeepCancelRo
 pub const REPORT: RingSpec = spec("report", 1_024, OnFull::LeaveInSocket);
 /// ingest → cold. Counts and stream states: 100 a second at most; a stalled disk may take minutes.
 pub const JOURNAL_INGEST: RingSpec = spec("journal_ingest", 8_192, OnFull::DropAndCount);
+/// scout → cold. Counts only.
+pub const JOURNAL_SCOUT: RingSpec = spec("journal_scout", 1_024, OnFull::DropAndCount);
 /// hot → cold. 5 000 events a second (the sustained load of the benchmarks) for 6 s of stalled disk.
 pub const JOURNAL_HOT: RingSpec = spec("journal_hot", 32_768, OnFull::HaltTrading);
 /// gateway → cold. Two notes per order.
@@ -67,6 +72,8 @@ pub struct Plan {
     pub layout: Layout,
     /// Threads of the trading agents: three, or one.
     pub trading: Vec<RunnerSpec>,
+    /// Thread of the scout: on no core in particular.
+    pub scout: RunnerSpec,
     /// Thread of the cold side.
     pub cold: RunnerSpec,
 }
@@ -93,7 +100,12 @@ pub fn plan(wishes: &ThreadWishes, allowed: &[usize], usable: usize) -> Plan {
     let trading: Vec<RunnerSpec> = trading.collect();
     let cold_idle = IdleStrategy::Park { spin_ns: 0, sleep_ns_max: COLD_SLEEP_NS_MAX };
     let cold = RunnerSpec { name: "cold", core: core_at(trading.len()), idle: cold_idle };
-    Plan { layout, trading, cold }
+    let scout = RunnerSpec {
+        name: "scout",
+        core: None,
+        idle: IdleStrategy::Park { spin_ns: 0, sleep_ns_max: TRADING_SLEEP_NS_MAX },
+    };
+    Plan { layout, trading, scout, cold }
 }
 
 /// The threads, not yet started: agents need their pollers and bells first.
@@ -101,6 +113,8 @@ pub fn plan(wishes: &ThreadWishes, allowed: &[usize], usable: usize) -> Plan {
 pub struct Runners {
     /// Three, or one.
     pub trading: Vec<Runner>,
+    /// The scout's.
+    pub scout: Runner,
     /// The cold side's.
     pub cold: Runner,
 }
@@ -109,7 +123,8 @@ impl Runners {
     /// Opens their pollers. Errors: the kernel's, when it is out of descriptors.
     pub fn open(plan: &Plan) -> io::Result<Runners> {
         let trading = plan.trading.iter().cloned().map(Runner::new).collect::<io::Result<Vec<Runner>>>()?;
-        Ok(Runners { trading, cold: Runner::new(plan.cold.clone())? })
+        let (scout, cold) = (Runner::new(plan.scout.clone())?, Runner::new(plan.cold.clone())?);
+        Ok(Runners { trading, scout, cold })
     }
     /// The thread that `ingest` (0), `hot` (1) or `gateway` (2) lives on.
     pub fn of(&self, agent: usize) -> &Runner {
@@ -124,6 +139,10 @@ pub struct Wiring {
     pub market: Sender<EventItem>,
     /// What the wire saw, from `ingest`.
     pub journal_ingest: Sender<WireNote>,
+    /// The further feeds, from `scout`.
+    pub scout: Sender<EventItem>,
+    /// What the wire saw, from `scout`.
+    pub journal_scout: Sender<WireNote>,
     /// Both directions of `hot`.
     pub hot: HotRings,
     /// Orders, to `gateway`.
@@ -136,7 +155,7 @@ pub struct Wiring {
     pub slow: Sender<EventItem>,
     /// The operator's word.
     pub control: Sender<EventItem>,
-    /// The cold side's three inputs.
+    /// The cold side's four inputs.
     pub cold: ColdRings,
     /// Depth and overflow of all of them.
     pub gauges: Vec<Arc<Gauge>>,
@@ -147,6 +166,8 @@ pub struct Wiring {
 pub struct ColdRings {
     /// From `ingest`.
     pub ingest: Receiver<WireNote>,
+    /// From `scout`.
+    pub scout: Receiver<WireNote>,
     /// From `hot`.
     pub hot: Receiver<HotNote>,
     /// From `gateway`.
@@ -159,20 +180,24 @@ pub fn wire(plan: &Plan, runners: &Runners) -> Wiring {
     let hot_bell = runners.of(1).bell();
     let bell = |bell: &Arc<Doorbell>| apart.then(|| Arc::clone(bell));
     let (market, market_rx) = ring(MARKET, bell(&hot_bell));
+    let (scout, scout_rx) = ring(SCOUT, Some(Arc::clone(&hot_bell)));
     let (slow, slow_rx) = ring(SLOW, Some(Arc::clone(&hot_bell)));
     let (control, control_rx) = ring(CONTROL, Some(Arc::clone(&hot_bell)));
     let (command_tx, command) = ring(COMMAND, bell(&runners.of(2).bell()));
     let (report, report_rx) = ring(REPORT, bell(&hot_bell));
     let (journal_ingest, cold_ingest) = ring(JOURNAL_INGEST, None);
+    let (journal_scout, cold_scout) = ring(JOURNAL_SCOUT, None);
     let (journal_hot, cold_hot) = ring(JOURNAL_HOT, None);
     let (journal_gateway, cold_gateway) = ring(JOURNAL_GATEWAY, None);
     let gauges = vec![
         market.gauge(),
+        scout.gauge(),
         slow.gauge(),
         control.gauge(),
         command_tx.gauge(),
         report.gauge(),
         journal_ingest.gauge(),
+        journal_scout.gauge(),
         journal_hot.gauge(),
         journal_gateway.gauge(),
     ];
@@ -180,12 +205,26 @@ pub fn wire(plan: &Plan, runners: &Runners) -> Wiring {
         report: report_rx,
         control: control_rx,
         market: market_rx,
+        scout: scout_rx,
         slow: slow_rx,
         command: command_tx,
         journal: journal_hot,
     };
-    let cold = ColdRings { ingest: cold_ingest, hot: cold_hot, gateway: cold_gateway };
-    Wiring { market, journal_ingest, hot, command, report, journal_gateway, slow, control, cold, gauges }
+    let cold = ColdRings { ingest: cold_ingest, scout: cold_scout, hot: cold_hot, gateway: cold_gateway };
+    Wiring {
+        market,
+        journal_ingest,
+        scout,
+        journal_scout,
+        hot,
+        command,
+        report,
+        journal_gateway,
+        slow,
+        control,
+        cold,
+        gauges,
+    }
 }
 
 #[cfg(test)]

@@ -90,11 +90,13 @@ impl Bench {
         let (hot, hot_rx) = ring::ring(spec("journal_hot", 1_024), None);
         let (gateway, gateway_rx) = ring::ring(spec("journal_gateway", 64), None);
         let (ingest, ingest_rx) = ring::ring(spec("journal_ingest", 64), None);
+        let (_, scout_rx) = ring::ring(spec("journal_scout", 64), None);
         let (control_tx, control) = ring::ring(spec("control", 2), None);
         let ((operator, operator_rx), (lines, lines_rx)) = (bounded(16), bounded(64));
         let gauges = vec![hot.gauge()];
         let rings = ColdRings {
             ingest: ingest_rx,
+            scout: scout_rx,
             hot: hot_rx,
             gateway: gateway_rx,
             control: control_tx,

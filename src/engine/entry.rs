@@ -12,7 +12,7 @@ use crate::types::event::StreamState;
 use crate::types::ids::{ClientOrderId, Leg, SIGNAL_MAX, StreamId};
 use crate::types::order::{OrderKind, Purpose, Side};
 use crate::types::record::{Decision, ExitReason, OrderStatus, Record, Refused, RiskRule, Rule, Verdict};
-use crate::types::time::Time;
+use crate::types::time::{NANOS_PER_SEC, Time};
 use crate::types::units::{Notional, Price, Qty, Ratio, mul_div_floor, notional_ceil, notional_floor};
 
 /// Largest number of tranches that order ids can name.
@@ -46,6 +46,9 @@ impl Plan {
         mul_div_floor(self.qty.0, next, all).map_or(Qty::ZERO, Qty)
     }
 }
+
+/// Age up to which another venue's price says something about ours: a quiet book there moves less often than ours.
+const QUOTE_NS_MAX: i64 = 60 * NANOS_PER_SEC;
 
 impl Engine {
     /// Asks the signal and acts on its verdict. A verdict or a rule that changed is recorded.
@@ -243,7 +246,7 @@ impl Engine {
             bbo: self.book.bbo(),
             stale: self.stale_feed(now),
             clock: self.book.clock(),
-            divergence: Ratio::ZERO,
+            divergence: self.venues.dex_divergence(now, QUOTE_NS_MAX).map_or(Ratio::ZERO, |apart| apart.ratio),
             slippage: self.slips.mean(now, self.params.slippage_window_ns),
             unknown,
             has_room: self.orders.has_room(8),

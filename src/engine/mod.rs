@@ -54,6 +54,7 @@ use pauses::Pauses;
 use position::Position;
 use signal::{Signal, SignalSetup};
 use timers::Timers;
+use venues::Venues;
 
 /// What the operator sees; all of it derived, nothing here is acted upon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +97,7 @@ pub struct Engine {
     now: Time,
     started: bool,
     book: Book,
+    venues: Venues,
     signal: Signal,
     decision: Option<Decision>,
     refused: Option<(u8, RiskRule)>,
@@ -149,6 +151,7 @@ impl Engine {
             now: setup.now,
             started: false,
             book: Book::new(),
+            venues: Venues::new(),
             signal,
             decision: None,
             refused: None,
@@ -191,7 +194,14 @@ impl Engine {
             EventKind::Bbo(bbo) if event.stream == StreamId::BinanceBbo => {
                 self.on_bbo(bbo, event.recv.min(event.at), out)
             }
-            EventKind::Bbo(_) => self.book.on_heard(event.stream, event.at), // another venue's
+            EventKind::Bbo(bbo) => {
+                self.book.on_heard(event.stream, event.at);
+                self.venues.on_bbo(event.stream, &bbo, event.recv); // another venue's
+            }
+            EventKind::Dex(book) => {
+                self.book.on_heard(event.stream, event.at);
+                self.venues.on_dex(event.stream, &book, event.recv);
+            }
 
             EventKind::Slot(slot) => self.on_slot(slot, out),
             EventKind::Execution(report) => self.on_execution(&report, event, out),
@@ -204,7 +214,7 @@ impl Engine {
             EventKind::Clock(clock) => self.book.on_clock(clock),
             EventKind::Resting(order) => self.on_resting(&order, out),
             EventKind::Reconciled(found) => self.on_reconciled(&found, out),
-            EventKind::Depth(_) | EventKind::Dex(_) => self.book.on_heard(event.stream, event.at),
+            EventKind::Depth(_) => self.book.on_heard(event.stream, event.at),
             EventKind::Trade(trade) => {
                 self.book.on_heard(event.stream, event.at);
                 self.book.on_last(trade.price, event.at);
@@ -215,6 +225,7 @@ impl Engine {
     /// A quote is as old as its reading: one that waited in a ring is not fresh because we look at it now.
     fn on_bbo(&mut self, bbo: Bbo, recv: Time, out: &mut CommandBuf) {
         self.book.on_bbo(bbo, recv);
+        self.venues.on_bbo(StreamId::BinanceBbo, &bbo, recv);
         let Some(mid) = self.book.mid() else { return };
         self.signal.on_mid(mid, recv);
         if mid <= self.params.stop_loss && !self.is_dust() {
@@ -248,6 +259,7 @@ impl Engine {
     /// A stream's health. The order stream's return asks about everything that may have moved meanwhile.
     fn on_stream(&mut self, stream: StreamId, state: StreamState, out: &mut CommandBuf) {
         self.book.on_stream(stream, state);
+        self.venues.on_stream(stream, state);
         self.signal.on_stream(stream, state);
         if stream == StreamId::BinanceUser {
             match state {

@@ -266,7 +266,10 @@ mod tests {
         assert_eq!(ratio(&venues, 10), Some(1_000_000));
         venues.on_dex(StreamId::Jupiter, &book(979, 981), Time(500));
         let found = venues.dex_divergence(Time(500), AGE_MAX).expect("two books");
-        assert_eq!(found, Divergence { ratio: Ratio(2_040_817), dex: StreamId::Jupiter, exchange: StreamId::BinanceBbo });
+        assert_eq!(
+            found,
+            Divergence { ratio: Ratio(2_040_817), dex: StreamId::Jupiter, exchange: StreamId::BinanceBbo }
+        );
         venues.on_bbo(StreamId::KrakenBook, &bbo(1_029, 1_031), Time(500));
         let found = venues.dex_divergence(Time(500), AGE_MAX).map(|found| (found.dex, found.exchange));
         assert_eq!(found, Some((StreamId::Jupiter, StreamId::KrakenBook)));

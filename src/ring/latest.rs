@@ -1,9 +1,10 @@
-//! The newest mid price, for a thread that needs no history: what the gateway's last gate measures an order by.
+//! The newest mid price and the newest slot, for threads that need no history: what the gateway's last gate measures an
+//! order by, what the scout measures the age of an account by.
 //!
 //! Thread: one writer, any number of readers.  Invariants: a reader sees a price that was written, and a time not newer
 //! than it by more than one update; a write is two plain stores, never a system call.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use crate::types::{Price, Time};
 
@@ -29,6 +30,27 @@ impl LatestMid {
     #[inline]
     pub fn get(&self) -> (Price, Time) {
         (Price(self.price.load(Ordering::Relaxed)), Time(self.at.load(Ordering::Relaxed)))
+    }
+}
+
+/// The newest slot of the chain.
+#[derive(Debug, Default)]
+pub struct LatestSlot(AtomicU64);
+
+impl LatestSlot {
+    /// Nothing known: zero.
+    pub fn new() -> LatestSlot {
+        LatestSlot::default()
+    }
+    /// A newer one.
+    #[inline]
+    pub fn set(&self, slot: u64) {
+        self.0.store(slot, Ordering::Relaxed); // a number by itself: nothing else is read by its light
+    }
+    /// The newest one; zero = none yet.
+    #[inline]
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
     }
 }
 

@@ -10,7 +10,7 @@ mod latest;
 
 pub use bell::Doorbell;
 pub use items::{CommandItem, EventItem, HotNote, Stamps};
-pub use latest::LatestMid;
+pub use latest::{LatestMid, LatestSlot};
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -71,6 +71,12 @@ pub struct Metrics {
     pub losses: IntGauge,
     /// Drop of each volume source.
     pub volume_drop: GaugeVec,
+    /// Highest bid of all venues, and whose.
+    pub best_bid: GaugeVec,
+    /// Lowest ask of all venues, and whose.
+    pub best_ask: GaugeVec,
+    /// How far the Solana exchanges' mid is from the others'.
+    pub dex_divergence: Gauge,
     /// RSI of the newest decision.
     pub rsi: Gauge,
     /// Newest Solana slot.
@@ -167,6 +173,12 @@ impl Metrics {
             paused: make.ints("svb_paused", "1 if entries are paused for this reason.", "reason")?,
             losses: make.int("svb_consecutive_losses", "Losing round trips in a row.")?,
             volume_drop: make.gauges("svb_volume_drop_ratio", "Day-over-day drop; 0.30 = 30 % less.", "source")?,
+            best_bid: make.gauges("svb_best_bid_quote", "Highest bid of all venues, and whose.", "stream")?,
+            best_ask: make.gauges("svb_best_ask_quote", "Lowest ask of all venues, and whose.", "stream")?,
+            dex_divergence: make.gauge(
+                "svb_dex_divergence_ratio",
+                "How far the Solana exchanges' mid is from the others'; NaN = not known.",
+            )?,
             rsi: make.gauge("svb_rsi", "RSI of the newest decision.")?,
             slot: make.gauge("svb_slot", "Newest Solana slot.")?,
             slot_seconds: make.gauge("svb_slot_seconds", "Measured time of a slot.")?,

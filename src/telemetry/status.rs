@@ -13,7 +13,7 @@ use crate::types::ids::StreamId;
 use crate::types::record::{EquityRow, PauseReason};
 use crate::types::time::{NANOS_PER_MILLI, NANOS_PER_SEC};
 use crate::types::units::Ratio;
-use crate::types::{Qty, Time};
+use crate::types::{Price, Qty, Time};
 
 /// Silence of the cold side after which its word no longer counts.
 pub const SILENT_NS: i64 = 5 * NANOS_PER_SEC;
@@ -66,6 +66,12 @@ pub struct Status {
     pub decision: Option<(&'static str, Value)>,
     /// Drop and state of each volume source heard of.
     pub volumes: Vec<(StreamId, Ratio, SourceState)>,
+    /// Highest bid of all venues: whose, price, size.
+    pub best_bid: Option<(StreamId, Price, Qty)>,
+    /// Lowest ask of all venues.
+    pub best_ask: Option<(StreamId, Price, Qty)>,
+    /// How far the Solana exchanges' mid is from the others', and whose mids those are.
+    pub dex_divergence: Option<(Ratio, StreamId, StreamId)>,
     /// Newest Solana slot.
     pub slot: u64,
     /// Round trips ended in this run.
@@ -96,6 +102,9 @@ impl Status {
             orders_unknown: 0,
             decision: None,
             volumes: Vec::new(),
+            best_bid: None,
+            best_ask: None,
+            dex_divergence: None,
             slot: 0,
             trades: 0,
             fills: 0,
@@ -169,12 +178,21 @@ impl Status {
             "orders_unknown": self.orders_unknown,
             "decision": self.decision.as_ref().map(|(verdict, rules)| json!({ "verdict": verdict, "rules": rules })),
             "volumes": volumes,
+            "best_bid": self.best_bid.map(offer_json),
+            "best_ask": self.best_ask.map(offer_json),
+            "dex_divergence": self.dex_divergence.map(|(ratio, dex, exchange)| {
+                json!({ "ratio": ratio.to_string(), "dex": dex.name(), "exchange": exchange.name() })
+            }),
             "slot": self.slot,
             "trades": self.trades,
             "fills": self.fills,
             "streams": streams,
         })
     }
+}
+
+fn offer_json((stream, price, qty): (StreamId, Price, Qty)) -> Value {
+    json!({ "stream": stream.name(), "price": price.to_string(), "qty": qty.to_string() })
 }
 
 fn stream_json(status: &StreamStatus, now: Time) -> Value {

@@ -2,7 +2,8 @@
 //!
 //! Runs on: the `cold` core.  Owns: ledger, CSV files, histograms, stdout.  Clock: given per turn; a fact carries the
 //! time of the event that caused it.
-//! Reads:  rings `journal_hot`, `journal_gateway`, `journal_ingest`; channels of the operator's words and of log lines.
+//! Reads:  rings `journal_hot`, `journal_gateway`, `journal_ingest`, `journal_scout`; channels of the operator's words and
+//!         of log lines.
 //! Writes: ring `control`; the alert queue.  Never: is waited for; only its own thread feels the disk.
 
 mod kept;
@@ -17,6 +18,7 @@ use crossbeam_channel::Receiver as Channel;
 
 use super::helpers::alerts::AlertQueue;
 use super::runner::{Agent, Work};
+use crate::engine::venues::Venues;
 use crate::ledger::journal::Writer;
 use crate::ledger::{CsvFiles, Ledger};
 use crate::ring::{EventItem, Gauge, HotNote, Receiver, Sender};
@@ -48,6 +50,8 @@ const NO_OP_NS: i64 = NANOS_PER_SEC;
 pub struct ColdRings {
     /// From `ingest`.
     pub ingest: Receiver<WireNote>,
+    /// From `scout`.
+    pub scout: Receiver<WireNote>,
     /// From `hot`.
     pub hot: Receiver<HotNote>,
     /// From `gateway`.
@@ -113,6 +117,8 @@ pub struct Cold {
     decided: Option<(Verdict, u16)>,
     no_op_due: Time,
     bad_frame_due: Time,
+    /// Who has the best price, as the engine sees it.
+    venues: Venues,
     slot_seen: Option<(u64, Time)>,
     slot_ns: i64,
     /// A control that found the ring full; sent before any other.
@@ -156,6 +162,7 @@ impl Cold {
             decided: None,
             no_op_due: now,
             bad_frame_due: now,
+            venues: Venues::new(),
             slot_seen: None,
             slot_ns: 0,
             held: None,
@@ -192,7 +199,11 @@ impl Cold {
             count += 1;
         }
         for _ in 0..NOTES_PER_TURN_MAX {
-            let Some(note) = self.rings.gateway.pop().or_else(|| self.rings.ingest.pop()) else { break };
+            let Some(note) =
+                self.rings.gateway.pop().or_else(|| self.rings.ingest.pop()).or_else(|| self.rings.scout.pop())
+            else {
+                break;
+            };
             self.on_wire(&note);
             count += 1;
         }
@@ -247,6 +258,7 @@ impl Cold {
         }
         self.due.chores = now.plus(CHORES_NS);
         self.gauges(now);
+        self.show_venues(now);
         if let Some(decision) = self.unsaid.take() {
             self.say_decision(&decision, now);
         }
@@ -310,7 +322,8 @@ impl Agent for Cold {
 
     fn idle(&self) -> bool {
         let rings = &self.rings;
-        let quiet = rings.hot.is_empty() && rings.gateway.is_empty() && rings.ingest.is_empty();
+        let notes = [&rings.gateway, &rings.ingest, &rings.scout];
+        let quiet = rings.hot.is_empty() && notes.iter().all(|ring| ring.is_empty());
         quiet && rings.lines.is_empty() && rings.operator.is_empty() && self.held.is_none() && !self.halt
     }
 

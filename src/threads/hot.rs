@@ -2,7 +2,7 @@
 //!
 //! Runs on: the `hot` core, or fused with `ingest` and `gateway`.  Owns: the engine and its `Driver`.
 //! Clock: read once per event, and once more after a step that gave commands.
-//! Reads:  rings `report`, `control`, `market`, `slow`, in that order: our orders before the market.
+//! Reads:  rings `report`, `control`, `market`, `scout`, `slow`, in that order: our orders before the market.
 //! Writes: rings `command`, `journal_hot`, the heartbeat page.  Never: blocks, allocates, makes a system call (but for a sleeper's bell).
 
 use super::runner::{Agent, Work};
@@ -27,6 +27,8 @@ const STEP_NOTES_MAX: usize = COMMANDS_PER_STEP_MAX + 2;
 /// How old the equity on the heartbeat page may be; a fill is told at once.
 const FIGURES_EVERY_NS: i64 = 100 * NANOS_PER_MILLI;
 
+/// One event in so many is one of the further feeds', if there is one.
+const FURTHER_FEEDS_EVERY: u32 = 16;
 /// At the end, how long the cold side is waited for, to tell it what is missing.
 const SAY_LOST_NS_MAX: i64 = NANOS_PER_SEC;
 
@@ -39,6 +41,8 @@ pub struct HotRings {
     pub control: Receiver<EventItem>,
     /// The market.
     pub market: Receiver<EventItem>,
+    /// The further feeds.
+    pub scout: Receiver<EventItem>,
     /// Volume samples and their streams.
     pub slow: Receiver<EventItem>,
     /// Orders to the gateway.
@@ -106,6 +110,8 @@ pub struct Hot {
     lost: Lost,
     /// The journal's ring runs full: entries were halted.
     journal_low: bool,
+    /// Times that the feeds were looked at.
+    fed: u32,
 }
 
 impl Hot {
@@ -120,6 +126,7 @@ impl Hot {
             unwritten: None,
             lost: Lost::NONE,
             journal_low: false,
+            fed: 0,
         }
     }
 
@@ -147,7 +154,17 @@ impl Hot {
         if item.is_some() || self.holds_market() {
             return item;
         }
-        self.rings.market.pop().or_else(|| self.rings.slow.pop())
+        self.next_of_feeds()
+    }
+
+    /// The market first, but for each sixteenth event: a fast market must not starve the feeds that entries stand on.
+    fn next_of_feeds(&mut self) -> Option<EventItem> {
+        let rings = &mut self.rings;
+        self.fed = self.fed.wrapping_add(1);
+        if self.fed.is_multiple_of(FURTHER_FEEDS_EVERY) {
+            return rings.scout.pop().or_else(|| rings.slow.pop()).or_else(|| rings.market.pop());
+        }
+        rings.market.pop().or_else(|| rings.scout.pop()).or_else(|| rings.slow.pop())
     }
 
     /// Halts entries, once, while three quarters of the journal's ring are full: long before anything could be lost.
@@ -250,7 +267,8 @@ impl Agent for Hot {
     fn idle(&self) -> bool {
         let rings = &self.rings;
         let at_rest = self.unwritten.is_none() && !self.driver.has_refused();
-        let no_market = (rings.market.is_empty() && rings.slow.is_empty()) || self.holds_market();
+        let no_feed = [&rings.market, &rings.scout, &rings.slow].iter().all(|ring| ring.is_empty());
+        let no_market = no_feed || self.holds_market();
         at_rest && rings.report.is_empty() && rings.control.is_empty() && no_market
     }
     fn deadline(&self) -> Option<Time> {

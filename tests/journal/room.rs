@@ -36,11 +36,19 @@ impl Desk {
         let (report, report_rx) = ring::ring(spec(4_096), None);
         let (control, control_rx) = ring::ring(spec(64), None);
         let (market, market_rx) = ring::ring(spec(4_096), None);
+        let (_, scout) = ring::ring(spec(2), None);
         let (_, slow) = ring::ring(spec(2), None);
         let (command, _) = ring::ring(spec(64), None);
         let (journal_tx, journal) = ring::ring(spec(JOURNAL_DEPTH), None);
-        let rings =
-            HotRings { report: report_rx, control: control_rx, market: market_rx, slow, command, journal: journal_tx };
+        let rings = HotRings {
+            report: report_rx,
+            control: control_rx,
+            market: market_rx,
+            scout,
+            slow,
+            command,
+            journal: journal_tx,
+        };
         let hot = Hot::new(Engine::new(setup(7)), Clock::start(), rings, Arc::new(HotView::default()));
         Desk { hot, report, control, market, journal }
     }

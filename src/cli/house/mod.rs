@@ -155,7 +155,20 @@ pub fn build(blueprint: Blueprint) -> Result<House, Failure> {
     let runners = Runners::open(&plan).map_err(|why| failed(&why))?;
     let wiring = topology::wire(&plan, &runners);
     let view = Arc::new(HotView::default());
-    let Wiring { market, journal_ingest, hot, command, report, journal_gateway, slow, control, cold, gauges } = wiring;
+    let Wiring {
+        market,
+        journal_ingest,
+        scout,
+        journal_scout,
+        hot,
+        command,
+        report,
+        journal_gateway,
+        slow,
+        control,
+        cold,
+        gauges,
+    } = wiring;
 
     let (links, settings, order_link, session) = connections(&blueprint, (&ground.facts, &ground.past), &runners)?;
     let setup = parts::engine_setup(config, &mut ground.ledger, (&ground.facts, &ground.past), ground.epoch, clock)?;
@@ -173,8 +186,8 @@ pub fn build(blueprint: Blueprint) -> Result<House, Failure> {
     ];
     let way_in = common.way_in(clock);
     let (operator, lines) = (common.operator, common.lines_rx);
-    let topology::ColdRings { ingest, hot, gateway } = cold;
-    let rings = ColdRings { ingest, hot, gateway, control, operator, lines, gauges };
+    let topology::ColdRings { ingest, scout, hot, gateway } = cold;
+    let rings = ColdRings { ingest, scout, hot, gateway, control, operator, lines, gauges };
     let told = (common.metrics, Arc::clone(&common.board));
     let sinks = sinks(&blueprint, (ground.ledger, ground.journal), told, alerts.as_ref());
     let needed = NEEDED.into_iter().chain(config.feeds_needed()).collect();

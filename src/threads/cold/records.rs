@@ -6,6 +6,7 @@
 use serde_json::json;
 
 use super::{Cold, NO_OP_NS};
+use crate::engine::venues::Offer;
 use crate::ledger::{Row, rules_json};
 use crate::telemetry::alerts::AlertText;
 use crate::telemetry::metrics::{quote, seconds};
@@ -16,10 +17,12 @@ use crate::types::order::Side;
 use crate::types::record::{
     Decision, ExitReason, FillRow, OrderRow, OrderStatus, PauseReason, Record, Refused, Repost, TradeRow, Verdict,
 };
-use crate::types::time::NANOS_PER_MILLI;
+use crate::types::time::{NANOS_PER_MILLI, NANOS_PER_SEC};
 use crate::types::units::RATIO_SCALE;
 use crate::types::{Price, Qty, Ratio, StreamId, Time};
 
+/// Age up to which a venue's price is set against another's, as in the engine.
+const DIVERGENCE_NS_MAX: i64 = 60 * NANOS_PER_SEC;
 /// Weight of a new slot in the mean, one part in this many.
 const SLOT_MEAN_PARTS: i64 = 16;
 
@@ -42,13 +45,16 @@ impl Cold {
             self.sinks.metrics.events.with_label_values(&[event.stream.name()]).inc();
         }
         match event.kind {
-            EventKind::Stream(state) => self.on_stream(event.stream, state, event.at),
+            EventKind::Stream(state) => {
+                self.venues.on_stream(event.stream, state);
+                self.on_stream(event.stream, state, event.at);
+            }
             EventKind::Slot(slot) => self.on_slot(slot, event.recv),
             EventKind::Volume(sample) => self.on_volume(event.stream, sample),
             EventKind::Control(control) => self.on_control(control),
-            EventKind::Bbo(_)
-            | EventKind::Depth(_)
-            | EventKind::Dex(_)
+            EventKind::Bbo(bbo) => self.venues.on_bbo(event.stream, &bbo, event.recv),
+            EventKind::Dex(book) => self.venues.on_dex(event.stream, &book, event.recv),
+            EventKind::Depth(_)
             | EventKind::Trade(_)
             | EventKind::Candle(_)
             | EventKind::Execution(_)
@@ -87,6 +93,24 @@ impl Cold {
         }
         let line = Line::new(at, level, event, format!("{name} is {}", state.name()));
         self.sinks.lines.put(&line.with("stream", name).with("state", state.name()));
+    }
+
+    /// Who has the best price, and how far the Solana exchanges are away.
+    pub(super) fn show_venues(&mut self, now: Time) {
+        let metrics = &self.sinks.metrics;
+        let best = self.venues.best();
+        for (offers, offer) in [(&metrics.best_bid, best.bid), (&metrics.best_ask, best.ask)] {
+            offers.reset(); // the venue of before is no longer the best
+            if let Some(offer) = offer {
+                offers.with_label_values(&[offer.stream.name()]).set(quote(offer.price.0));
+            }
+        }
+        let apart = self.venues.dex_divergence(now, DIVERGENCE_NS_MAX);
+        let ratio = apart.map_or(f64::NAN, |apart| apart.ratio.0 as f64 / RATIO_SCALE as f64);
+        metrics.dex_divergence.set(ratio);
+        let shown = |offer: Option<Offer>| offer.map(|offer| (offer.stream, offer.price, offer.qty));
+        (self.status.best_bid, self.status.best_ask) = (shown(best.bid), shown(best.ask));
+        self.status.dex_divergence = apart.map(|apart| (apart.ratio, apart.dex, apart.exchange));
     }
 
     fn on_slot(&mut self, slot: Slot, recv: Time) {

@@ -135,7 +135,8 @@ impl LadderSession {
     pub fn new(settings: LadderSettings) -> Result<LadderSession, SettingsError> {
         let rises = settings.sizes.iter().zip(settings.sizes.iter().skip(1)).all(|(small, large)| small < large);
         let sizes: Option<Vec<u64>> = settings.sizes.iter().map(|size| atoms(*size, settings.base_decimals)).collect();
-        let sizes = sizes.filter(|atoms| rises && (1..=LEVELS_MAX).contains(&atoms.len())).ok_or(SettingsError::Sizes)?;
+        let sizes =
+            sizes.filter(|atoms| rises && (1..=LEVELS_MAX).contains(&atoms.len())).ok_or(SettingsError::Sizes)?;
         let round = u32::try_from(2 * sizes.len()).unwrap_or(u32::MAX);
         if !(round..=QUOTES_MAX).contains(&settings.quotes_per_minute) {
             return Err(SettingsError::Quotes);
@@ -283,7 +284,11 @@ impl LadderSession {
             round.is_slot_named = true;
         }
         let swap = Swap { input: amount, output: quote.out_amount };
-        if is_sale { round.sales.push(swap) } else { round.purchases.push(swap) }
+        if is_sale {
+            round.sales.push(swap)
+        } else {
+            round.purchases.push(swap)
+        }
         Ok(())
     }
 

@@ -132,10 +132,14 @@ mod tests {
 
     #[test]
     fn amounts_that_are_none_are_named_by_their_byte() {
-        let with = |amount: &str| format!(r#"{{"inputMint":"a","outputMint":"b","outAmount":"1","inAmount":{amount}}}"#);
+        let with =
+            |amount: &str| format!(r#"{{"inputMint":"a","outputMint":"b","outAmount":"1","inAmount":{amount}}}"#);
         for bad in ["\"-1\"", "\"1.5\"", "\"\"", "\"1e5\"", "\"9223372036854775808\"", "true"] {
             let body = with(bad);
-            assert!(matches!(decode(200, body.as_bytes()), Err(QuoteError::Decode(error)) if error.at() >= Some(57)), "{bad}");
+            assert!(
+                matches!(decode(200, body.as_bytes()), Err(QuoteError::Decode(error)) if error.at() >= Some(57)),
+                "{bad}"
+            );
         }
         assert_eq!(decode(200, with("9").as_bytes()).map(|quote| quote.in_amount), Ok(9));
     }

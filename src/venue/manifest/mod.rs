@@ -151,10 +151,9 @@ impl AccountError {
             | AccountError::NotAnOrder { at }
             | AccountError::OutOfOrder { at }
             | AccountError::BadPrice { at } => Some(at),
-            AccountError::Refused { .. }
-            | AccountError::Absent
-            | AccountError::WrongOwner
-            | AccountError::Crossed => None,
+            AccountError::Refused { .. } | AccountError::Absent | AccountError::WrongOwner | AccountError::Crossed => {
+                None
+            }
         }
     }
 }
