@@ -33,6 +33,7 @@ use sol_volume_bot::types::setup::RESTING_MAX;
 use sol_volume_bot::types::time::NANOS_PER_SEC;
 use sol_volume_bot::types::units::RATIO_SCALE;
 use sol_volume_bot::types::{Bps, Event, EventKind, Notional, Params, Price, Qty, Ratio, StreamId, Time, TimeInForce};
+use sol_volume_bot::venue::bands::DEPTH_SAMPLE_NS;
 use sol_volume_bot::venue::binance_spot::candles::Interval;
 use sol_volume_bot::venue::binance_spot::market::{MarketSettings, StaleAfter};
 use sol_volume_bot::venue::binance_spot::sign::Signer;
@@ -300,6 +301,7 @@ pub fn market_settings() -> MarketSettings {
         candle: Interval::parse("5m").expect("a length"),
         candles_seed: 0,
         stale_after,
+        depth_sample_ns: DEPTH_SAMPLE_NS,
         first_data_ns: LONG_NS,
     }
 }

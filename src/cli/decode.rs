@@ -3,6 +3,8 @@
 //! Thread: main.  Invariants: a line that cannot be decoded is reported with line and byte and never ends the run; a line
 //! of any length takes bounded memory.
 
+mod kraken;
+
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Read, Write};
 use std::path::PathBuf;
@@ -16,6 +18,8 @@ use crate::types::event::Bbo;
 use crate::venue::binance_spot::decode::{FRAME_BYTES_MAX, Frame, Level, Levels, Market};
 use crate::venue::binance_spot::lines::{Content, Line, LineDecoder};
 use crate::venue::binance_spot::sync::Step;
+use crate::venue::kraken::lines::LineDecoder as KrakenDecoder;
+use crate::venue::lines::LineError;
 
 /// Bytes a line may have: a frame, a receive time before it, the line end.
 const LINE_BYTES_MAX: usize = FRAME_BYTES_MAX + 64;
@@ -26,6 +30,9 @@ pub enum VenueName {
     /// Binance Spot market streams.
     #[value(name = "binance_spot")]
     BinanceSpot,
+    /// Kraken Spot public WebSocket, version 2.
+    #[value(name = "kraken")]
+    Kraken,
 }
 
 /// Arguments of `decode`.
@@ -56,9 +63,9 @@ pub struct Tally {
 pub fn run(args: &DecodeArgs) -> ExitCode {
     let out = BufWriter::new(io::stdout().lock());
     let told = match &args.file {
-        None => decode_lines(args.book, io::stdin().lock(), out, io::stderr()),
+        None => decode_lines(args.venue, args.book, io::stdin().lock(), out, io::stderr()),
         Some(path) => match File::open(path) {
-            Ok(file) => decode_lines(args.book, BufReader::new(file), out, io::stderr()),
+            Ok(file) => decode_lines(args.venue, args.book, BufReader::new(file), out, io::stderr()),
             Err(error) => {
                 eprintln!("decode: cannot open {}: {error}", path.display());
                 return ExitCode::from(2);
@@ -81,12 +88,13 @@ pub fn run(args: &DecodeArgs) -> ExitCode {
 
 /// Decodes all of `input`: events to `out`, what cannot be decoded to `complaints`. Errors: those of the three.
 pub fn decode_lines(
+    venue: VenueName,
     book: bool,
     mut input: impl BufRead,
     mut out: impl Write,
     mut complaints: impl Write,
 ) -> io::Result<Tally> {
-    let mut decoder = LineDecoder::new(book);
+    let mut decoder = Decoder::new(venue, book);
     let mut line = Vec::new();
     let mut tally = Tally::default();
     for number in 1_u64.. {
@@ -97,9 +105,9 @@ pub fn decode_lines(
         if line.len() == LINE_BYTES_MAX && line.last() != Some(&b'\n') {
             skip_line(&mut input)?;
         }
-        match decoder.decode(&line) {
-            Ok(Line { content: Content::Blank, .. }) => continue,
-            Ok(decoded) => writeln!(out, "{}", event_json(&decoded, book))?,
+        match decoder.event(&line, book) {
+            Ok(None) => continue,
+            Ok(Some(event)) => writeln!(out, "{event}")?,
             Err(bad) => {
                 tally.bad += 1;
                 writeln!(complaints, "decode: line {number}, byte {}: {}", bad.at, bad.error)?;
@@ -109,6 +117,32 @@ pub fn decode_lines(
     }
     out.flush()?;
     Ok(tally)
+}
+
+/// Decodes the lines of one venue.
+enum Decoder {
+    BinanceSpot(LineDecoder),
+    Kraken(KrakenDecoder),
+}
+
+impl Decoder {
+    fn new(venue: VenueName, book: bool) -> Decoder {
+        match venue {
+            VenueName::BinanceSpot => Decoder::BinanceSpot(LineDecoder::new(book)),
+            VenueName::Kraken => Decoder::Kraken(KrakenDecoder::new(book)),
+        }
+    }
+
+    /// The event of one line; `None` if the line holds nothing.
+    fn event(&mut self, line: &[u8], book: bool) -> Result<Option<Value>, LineError> {
+        match self {
+            Decoder::BinanceSpot(decoder) => {
+                let line = decoder.decode(line)?;
+                Ok((!matches!(line.content, Content::Blank)).then(|| event_json(&line, book)))
+            }
+            Decoder::Kraken(decoder) => Ok(kraken::event_json(&decoder.decode(line)?, book)),
+        }
+    }
 }
 
 /// Reads on to the end of a line whose rest nobody wants.
@@ -212,7 +246,7 @@ mod tests {
 
     fn decode(text: &[u8]) -> (Tally, String, String) {
         let (mut out, mut complaints) = (Vec::new(), Vec::new());
-        let tally = decode_lines(true, text, &mut out, &mut complaints).expect("memory does not fail");
+        let tally = decode_lines(VenueName::BinanceSpot, true, text, &mut out, &mut complaints).expect("memory does not fail");
         (tally, String::from_utf8_lossy(&out).into_owned(), String::from_utf8_lossy(&complaints).into_owned())
     }
 

@@ -4,12 +4,16 @@
 //! what is wrong with a frame is a [`DecodeError`] with its byte.
 #![deny(clippy::float_arithmetic, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+pub mod bands;
 pub mod binance_spot;
 pub mod defillama;
 pub mod dex;
 mod digits;
 pub mod jupiter;
 pub mod manifest;
+pub mod health;
+pub mod kraken;
+pub mod lines;
 pub mod pumpfun;
 pub mod scan;
 pub mod solana;

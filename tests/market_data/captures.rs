@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 
-use sol_volume_bot::cli::decode::decode_lines;
+use sol_volume_bot::cli::decode::{VenueName, decode_lines};
 use sol_volume_bot::types::Time;
 use sol_volume_bot::types::event::Bbo;
 use sol_volume_bot::venue::binance_spot::decode::{Frame, Levels, Market, frame};
@@ -222,7 +222,7 @@ fn the_decode_verb_prints_one_event_a_line_and_counts_no_fault() {
         .flat_map(|line| [line.expect("a line"), b"\n".to_vec()].concat())
         .collect();
     let (mut out, mut complaints) = (Vec::new(), Vec::new());
-    let tally = decode_lines(true, some.as_slice(), &mut out, &mut complaints).expect("memory does not fail");
+    let tally = decode_lines(VenueName::BinanceSpot, true, some.as_slice(), &mut out, &mut complaints).expect("memory does not fail");
     assert_eq!((tally.lines, tally.bad, complaints.len()), (300, 0, 0));
     let events: Vec<serde_json::Value> =
         lines(&out).map(|line| serde_json::from_slice(line).expect("one JSON object a line")).collect();

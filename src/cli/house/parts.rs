@@ -22,6 +22,7 @@ use crate::types::setup::RESTING_MAX;
 use crate::types::time::{NANOS_PER_DAY, NANOS_PER_SEC};
 use crate::types::units::{QTY_SCALE, mul_div_ceil, notional_ceil};
 use crate::types::{Notional, Price, Qty, StreamId, Time};
+use crate::venue::bands::DEPTH_SAMPLE_NS;
 use crate::venue::binance_spot::candles::Interval;
 use crate::venue::binance_spot::market::{MarketSession, MarketSettings, StaleAfter};
 use crate::venue::binance_spot::sign::Signer;
@@ -103,7 +104,14 @@ pub fn market_settings(config: &Config) -> Result<MarketSettings, Failure> {
         candle_ns: stale.of(StreamId::BinanceCandle),
     };
     let symbol = config.symbols.spot;
-    Ok(MarketSettings { symbol, candle, candles_seed: CANDLES_SEED, stale_after, first_data_ns: FIRST_DATA_NS })
+    Ok(MarketSettings {
+        symbol,
+        candle,
+        candles_seed: CANDLES_SEED,
+        stale_after,
+        depth_sample_ns: DEPTH_SAMPLE_NS,
+        first_data_ns: FIRST_DATA_NS,
+    })
 }
 
 /// The market's connections, not yet open. Streams and slots count against budgets of their own.

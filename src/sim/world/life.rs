@@ -17,6 +17,7 @@ use crate::types::reconcile::RestingOrder;
 use crate::types::setup::{PauseSet, RESTING_MAX, Setup};
 use crate::types::time::{NANOS_PER_DAY, NANOS_PER_MILLI, NANOS_PER_SEC};
 use crate::types::{Instrument, Notional, Qty, Ratio, StreamId, Time};
+use crate::venue::bands::DEPTH_SAMPLE_NS;
 use crate::venue::binance_spot::budget::RateLimit;
 use crate::venue::binance_spot::candles::Interval;
 use crate::venue::binance_spot::market::{MarketSettings, StaleAfter};
@@ -152,7 +153,14 @@ impl World {
             candle_ns: 30 * NANOS_PER_SEC,
         };
         let symbol = market()?.symbol;
-        let market = MarketSettings { symbol, candle, candles_seed: 250, stale_after, first_data_ns: FIRST_DATA_NS };
+        let market = MarketSettings {
+            symbol,
+            candle,
+            candles_seed: 250,
+            stale_after,
+            depth_sample_ns: DEPTH_SAMPLE_NS,
+            first_data_ns: FIRST_DATA_NS,
+        };
         Ok(House::new(HouseSettings { setup, market, trade, offset_ns: self.skew_ns, resting }, self.now))
     }
 

@@ -113,10 +113,9 @@ impl LinkHandler for Ear<'_> {
         match self.session.on_frame(conn.0, frame, recv, &mut send, &mut |event| heard.events.push(event)) {
             Ok(FrameKind::Data) => FrameVerdict::Data,
             Ok(FrameKind::Reset) => FrameVerdict::Reset,
-            Ok(other) => {
-                if let Some(text) = other.words() {
-                    log::warn!("Kraken: {text}");
-                }
+            Ok(FrameKind::Control) => FrameVerdict::Control,
+            Ok(news) => {
+                log::warn!("Kraken: {news:?}");
                 FrameVerdict::Control
             }
             Err(why) => {

@@ -6,8 +6,8 @@
 
 use super::decode::{Level, Levels};
 use crate::types::event::{Bbo, Depth};
-use crate::types::units::mul_div_floor;
 use crate::types::{Price, Qty};
+use crate::venue::bands;
 
 /// Levels kept a side.
 pub const BOOK_LEVELS_MAX: usize = 8_192;
@@ -15,8 +15,6 @@ pub const BOOK_LEVELS_MAX: usize = 8_192;
 const SHED: usize = BOOK_LEVELS_MAX / 8;
 /// Levels from the top that are tried before the whole side is searched.
 const NEAR_TOP: usize = 16;
-/// Distances of [`Depth`], basis points of the mid.
-const DEPTH_BPS: [i64; 3] = [10, 25, 50];
 
 /// A level by rank: the price for bids, the price negated for asks, so that the best always ranks highest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,7 +177,7 @@ impl Book {
     /// Size within 10, 25 and 50 basis points of the mid, each side; `None` while one is empty.
     pub fn depth(&self) -> Option<Depth> {
         let mid = self.top()?.mid();
-        let [near, middle, far] = DEPTH_BPS.map(|bps| mul_div_floor(mid.0, bps, 10_000).unwrap_or(0));
+        let [near, middle, far] = bands::distances(mid);
         let floors = |base: i64| [base - near, base - middle, base - far];
         Some(Depth {
             bid: self.bids.within(floors(mid.0)),

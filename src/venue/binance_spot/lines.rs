@@ -8,7 +8,7 @@ use super::messages;
 use super::sync::{BookSync, Bridge, Step};
 use crate::types::Time;
 use crate::types::event::Bbo;
-use crate::venue::DecodeError;
+use crate::venue::lines::{LineError, receive_time};
 
 /// Symbols whose books are kept.
 pub const BOOKS_MAX: usize = 64;
@@ -42,15 +42,6 @@ pub enum Content<'a> {
     },
 }
 
-/// Why a line could not be decoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LineError {
-    /// Byte of the line: where the fault is, or where the message begins if all of it is at fault.
-    pub at: usize,
-    /// What is wrong with the frame, its bytes counted from the start of the line.
-    pub error: DecodeError,
-}
-
 /// Decodes line after line.
 #[derive(Debug, Default)]
 pub struct LineDecoder {
@@ -72,10 +63,7 @@ impl LineDecoder {
         if body.is_empty() {
             return Ok(Line { recv, content: Content::Blank, top: None });
         }
-        let failed = |error: DecodeError| {
-            let error = error.shifted(from);
-            LineError { at: error.at().unwrap_or(from), error }
-        };
+        let failed = |error| LineError::new(error, from);
         if body.starts_with(b"{\"lastUpdateId\"") {
             let update_id = messages::snapshot(body, &mut self.levels).map_err(failed)?;
             let (used, top) = self.bridge(update_id, recv.unwrap_or_default());
@@ -118,15 +106,5 @@ impl LineDecoder {
         let (Some((_, sync)), None) = (matching.next(), matching.next()) else { return (false, None) };
         let used = sync.on_snapshot(update_id, &self.levels, now) == Bridge::Live;
         (used, sync.book().and_then(|book| book.top()))
-    }
-}
-
-/// The receive time before a frame, and where the frame begins.
-fn receive_time(line: &[u8]) -> (Option<Time>, usize) {
-    let digits = line.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let text = line.get(..digits).and_then(|text| std::str::from_utf8(text).ok());
-    match (text.and_then(|text| text.parse().ok()), line.get(digits)) {
-        (Some(nanos), Some(b' ' | b'\t')) => (Some(Time(nanos)), digits + 1),
-        _ => (None, 0),
     }
 }

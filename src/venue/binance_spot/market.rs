@@ -1,17 +1,19 @@
 //! The market session: frames, REST bodies and timers in; events and REST paths out. Sockets are the agent's business.
 //!
 //! Thread: any.  Invariants: nothing is told twice, though two connections may deliver at once while one takes over
-//! from the other; a top of book only on change; depth only from a whole book; closed candles in order, none missing.
+//! from the other; a top of book at once, but only on change; depth only
+//! from a whole book, sampled: when the book becomes whole and then once an interval; closed candles in order, none missing.
 
 use super::candles::{CandleChain, Interval};
 use super::decode::{self, CandleUpdate, DepthDiff, Frame, Levels, Market, TradeReport};
-use super::health::{Health, event};
 use super::messages;
 use super::sync::{BookSync, Bridge, SNAPSHOT_LEVELS, Step};
-use crate::types::event::{Bbo, Depth, Event, EventKind, StreamState};
+use crate::types::event::{Bbo, Event, EventKind, StreamState};
 use crate::types::instrument::Symbol;
 use crate::types::{StreamId, Time};
 use crate::venue::DecodeError;
+use crate::venue::bands::SampleClock;
+use crate::venue::health::{Health, event};
 
 /// Connections open at once: one takes over from another, and one more that is dying.
 pub const CONNECTIONS_MAX: usize = 4;
@@ -40,6 +42,8 @@ pub struct MarketSettings {
     pub candles_seed: u16,
     /// How long each stream may be silent.
     pub stale_after: StaleAfter,
+    /// How often the size near the mid is told, ns; see [`bands::DEPTH_SAMPLE_NS`](crate::venue::bands::DEPTH_SAMPLE_NS).
+    pub depth_sample_ns: i64,
     /// How long a new connection may take to its first data, ns.
     pub first_data_ns: i64,
 }
@@ -85,7 +89,9 @@ pub struct MarketSession {
     sync: BookSync,
     chain: CandleChain,
     told_bbo: Option<Bbo>,
-    told_depth: Option<Depth>,
+    sampling: SampleClock,
+    /// The venue's time of the newest diff in the book.
+    depth_time: Time,
     bbo_id: u64,
     trade_id: i64,
 }
@@ -105,7 +111,8 @@ impl MarketSession {
             sync: BookSync::new(),
             chain: CandleChain::new(settings.candle, settings.candles_seed),
             told_bbo: None,
-            told_depth: None,
+            sampling: SampleClock::new(settings.depth_sample_ns),
+            depth_time: Time::NONE,
             bbo_id: 0,
             trade_id: i64::MIN,
         }
@@ -195,22 +202,30 @@ impl MarketSession {
 
     fn on_depth(&mut self, diff: DepthDiff, recv: Time, emit: &mut impl FnMut(Event)) {
         match self.sync.on_diff(diff, &self.levels, recv) {
-            Step::Applied => self.tell_depth(diff.venue_time, recv, emit),
-            Step::Held => self.depth.touch(recv),
+            Step::Applied => {
+                self.depth_time = diff.venue_time;
+                self.on_book(recv, emit);
+            }
+            Step::Held => {
+                self.depth_time = diff.venue_time;
+                self.depth.touch(recv);
+            }
             Step::Gap => self.depth.gap(recv, emit),
             Step::Old => {}
         }
     }
 
-    /// The book moved on: tells the depth if it changed.
-    fn tell_depth(&mut self, venue_time: Time, recv: Time, emit: &mut impl FnMut(Event)) {
-        let up = self.depth.fresh(recv, emit);
-        let Some(depth) = self.sync.book().and_then(|book| book.depth()) else { return };
-        let same = |told: Depth| Depth { update_id: depth.update_id, ..told } == depth;
-        if up || !self.told_depth.is_some_and(same) {
-            self.told_depth = Some(depth);
-            emit(event(StreamId::BinanceDepth, recv, venue_time, EventKind::Depth(depth)));
+    /// The book moved on. What lies near the mid is told at once if that brought the stream up, else when it is due.
+    fn on_book(&mut self, recv: Time, emit: &mut impl FnMut(Event)) {
+        if self.depth.fresh(recv, emit) {
+            self.sampling.restart(recv);
+            self.tell_depth(recv, emit);
         }
+    }
+
+    fn tell_depth(&mut self, now: Time, emit: &mut impl FnMut(Event)) {
+        let Some(depth) = self.sync.book().and_then(|book| book.depth()) else { return };
+        emit(event(StreamId::BinanceDepth, now, self.depth_time, EventKind::Depth(depth)));
     }
 
     /// `before`: the last trade of the same connection. Trade numbers have no holes, so a hole there is a loss.
@@ -259,7 +274,7 @@ impl MarketSession {
             }
         };
         match self.sync.on_snapshot(last, &self.levels, recv) {
-            Bridge::Live => self.tell_depth(Time::NONE, recv, emit),
+            Bridge::Live => self.on_book(recv, emit),
             Bridge::Broken => self.depth.gap(recv, emit),
             Bridge::TooOld => {}
         }
@@ -291,11 +306,14 @@ impl MarketSession {
         self.chain.on_failed(now);
     }
 
-    /// Looks at the clock: tells which streams fell silent. Due about ten times a second.
+    /// Looks at the clock: tells which streams fell silent, and the depth if it is due. Due about ten times a second.
     pub fn on_timer(&mut self, now: Time, emit: &mut impl FnMut(Event)) {
         let opened = self.connections.iter().map(|open| open.opened).min();
         for health in [&mut self.bbo, &mut self.depth, &mut self.trade, &mut self.candle] {
             health.on_timer(opened, self.settings.first_data_ns, now, emit);
+        }
+        if self.depth.state() == StreamState::Up && self.sampling.is_due(now) {
+            self.tell_depth(now, emit);
         }
     }
 

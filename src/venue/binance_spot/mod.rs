@@ -11,7 +11,6 @@ pub mod decode;
 pub mod encode;
 pub mod errors;
 pub mod gate;
-pub mod health;
 pub mod inflight;
 pub mod info;
 mod kill;

@@ -63,6 +63,13 @@ impl Health {
         }
     }
 
+    /// The venue itself says that nothing of use will come: it refused, or it is under maintenance.
+    pub fn stall(&mut self, now: Time, emit: &mut impl FnMut(Event)) {
+        if matches!(self.state, StreamState::Up | StreamState::Down) {
+            self.turn(StreamState::Stale, now, emit);
+        }
+    }
+
     /// Nothing is connected.
     pub fn down(&mut self, now: Time, emit: &mut impl FnMut(Event)) {
         self.last = Time::NONE;
