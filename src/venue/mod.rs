@@ -7,6 +7,7 @@
 pub mod binance_spot;
 pub mod defillama;
 mod digits;
+pub mod pumpchain;
 pub mod pumpfun;
 pub mod scan;
 pub mod solana;
