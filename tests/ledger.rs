@@ -142,7 +142,7 @@ fn every_column_of_the_contract_is_there_in_order() {
         let found = dir.text(&format!("SELECT group_concat(name) FROM pragma_table_info('{table}')")).expect("columns");
         assert!(found.starts_with(columns), "{table}: {found}");
     }
-    assert_eq!(dir.number("PRAGMA user_version"), Some(2));
+    assert_eq!(dir.number("PRAGMA user_version"), Some(3));
     assert_eq!(dir.text("PRAGMA journal_mode").as_deref(), Some("wal"));
 }
 
@@ -295,7 +295,7 @@ fn another_schema_version_and_an_unusable_directory_are_refused_in_clear_words()
     drop(dir.open());
     dir.db().pragma_update(None, "user_version", 99).expect("set");
     let text = dir.try_open().expect_err("refused").to_string();
-    assert!(text.contains("schema version 99, this program knows 2"), "{text}");
+    assert!(text.contains("schema version 99, this program knows 3"), "{text}");
     fs::remove_dir_all(&dir.0).expect("again");
     fs::create_dir_all(&dir.0).expect("again");
     dir.db().execute_batch("PRAGMA journal_mode = WAL").expect("the making was cut short here");
@@ -313,11 +313,11 @@ fn a_ledger_of_the_first_version_gains_what_is_new_and_keeps_every_row() {
     let dir = Dir::new("migrated");
     drop(dir.open());
     let db = dir.db();
-    db.execute_batch("DROP TABLE reconcile; PRAGMA user_version = 1; INSERT INTO state VALUES ('epoch', '41')")
+    db.execute_batch("DROP TABLE chain_buckets; DROP TABLE reconcile; PRAGMA user_version = 1; INSERT INTO state VALUES ('epoch', '41')")
         .expect("as the first version left it");
     drop(db);
     let mut ledger = dir.open();
-    assert_eq!(dir.number("PRAGMA user_version"), Some(2));
+    assert_eq!(dir.number("PRAGMA user_version"), Some(3));
     assert_eq!(ledger.memory().expect("reads").epoch, 41);
     let mut count = ReconcileCount::new(ReconcileTrigger::Reconnect);
     count.add(DifferenceKind::Fill);

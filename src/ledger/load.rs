@@ -125,7 +125,7 @@ impl Ledger {
         found.map(Option::flatten).map_err(|why| LedgerError::read(&self.path, why))
     }
 
-    fn rows<T>(
+    pub(super) fn rows<T>(
         &self,
         sql: &str,
         values: &[&dyn rusqlite::ToSql],
@@ -143,7 +143,7 @@ impl Ledger {
     }
 }
 
-fn unreadable(row: &SqlRow<'_>, column: usize, text: &str) -> rusqlite::Error {
+pub(super) fn unreadable(row: &SqlRow<'_>, column: usize, text: &str) -> rusqlite::Error {
     let name = row.as_ref().column_name(column).unwrap_or("?").to_owned();
     let what = format!("column {name} = {text:?}");
     rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, what.into())

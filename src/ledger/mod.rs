@@ -4,6 +4,7 @@
 //! integer ns; a row is kept in memory until its transaction is on disk; a damaged file is never written to; an epoch
 //! is on disk before anybody learns it.
 
+mod chain_buckets;
 mod csv_files;
 mod error;
 pub mod journal;

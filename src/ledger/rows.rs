@@ -6,7 +6,9 @@
 use rusqlite::{Connection, params};
 
 use super::Market;
+use super::chain_buckets;
 use super::names::Named;
+use crate::types::chain::VolumeBucket;
 use crate::types::event::VolumeSample;
 use crate::types::ids::{ClientOrderId, Leg, StreamId};
 use crate::types::order::FeeAsset;
@@ -49,6 +51,8 @@ pub enum Row {
     },
     /// A reading of a volume source.
     Volume(StreamId, VolumeSample),
+    /// Five minutes of the volume counted from the chain.
+    ChainBucket(VolumeBucket),
     /// What a reconcile found different.
     Difference(Time, Difference),
     /// A reconcile that ended: how much it found.
@@ -80,7 +84,7 @@ impl Row {
     }
     /// Whether losing it would lose the trace of money or of a limit.
     pub fn is_money(&self) -> bool {
-        !matches!(self, Row::Equity(..) | Row::Signal(..) | Row::Volume(..))
+        !matches!(self, Row::Equity(..) | Row::Signal(..) | Row::Volume(..) | Row::ChainBucket(_))
     }
 }
 
@@ -158,6 +162,7 @@ pub(super) fn write(db: &Connection, market: &Market, row: &Row) -> rusqlite::Re
             let values = params![source.name(), sample.bucket_end.0, now, prev, sample.state.name()];
             db.prepare_cached(VOLUME)?.execute(values).map(drop)
         }
+        Row::ChainBucket(bucket) => chain_buckets::write(db, bucket),
         Row::Difference(ts, found) => {
             let id = found.id.map(|id| id.to_string());
             let values = params![ts.0, found.trigger.name(), found.kind.name(), id, difference_json(found).to_string()];

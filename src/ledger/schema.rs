@@ -10,7 +10,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use super::error::LedgerError;
 
 /// Version of the tables below.
-pub(super) const SCHEMA_VERSION: i64 = 2;
+pub(super) const SCHEMA_VERSION: i64 = 3;
 /// Oldest version that is brought up to it.
 const SCHEMA_VERSION_MIN: i64 = 1;
 
@@ -43,6 +43,13 @@ CREATE TABLE volumes (
 const RECONCILE: &str = "
 CREATE TABLE reconcile (ts_ns INTEGER, \"trigger\" TEXT, kind TEXT, id TEXT, detail TEXT);
 CREATE INDEX reconcile_ts ON reconcile (ts_ns);
+";
+
+/// What version 3 added to version 2.
+const CHAIN_BUCKETS: &str = "
+CREATE TABLE chain_buckets (
+    start_ns INTEGER PRIMARY KEY, source TEXT, sol TEXT, usdc TEXT, sol_value TEXT, usd TEXT, trades INTEGER,
+    lost INTEGER, gap_ms INTEGER);
 ";
 
 /// How long a writer of another process (a report, a shell) is waited for, ms.
@@ -88,7 +95,12 @@ fn bring_up(db: &mut Connection, found: i64) -> rusqlite::Result<()> {
     if found == 0 {
         transaction.execute_batch(TABLES)?;
     }
-    transaction.execute_batch(RECONCILE)?;
+    if found < 2 {
+        transaction.execute_batch(RECONCILE)?;
+    }
+    if found < 3 {
+        transaction.execute_batch(CHAIN_BUCKETS)?;
+    }
     transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     transaction.commit()
 }

@@ -3,6 +3,7 @@
 //! Thread: any.  Invariants: every type here is plain data; money and sizes are integers that say their unit;
 //! nothing reads a clock, a socket or a file.
 
+pub mod chain;
 pub mod command;
 pub mod event;
 pub mod ids;

@@ -14,6 +14,7 @@ pub mod manifest;
 pub mod health;
 pub mod kraken;
 pub mod lines;
+pub mod pumpchain;
 pub mod pumpfun;
 pub mod scan;
 pub mod solana;
