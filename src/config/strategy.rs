@@ -239,6 +239,8 @@ fn execution(reader: &mut Reader, params: &mut Params) {
 /// Every field zero: what the readers above fill in.
 const BLANK: Params = Params {
     meme_drop: Ratio::ZERO,
+    meme_drop_sol: Ratio::ZERO,
+    confirmations_min: 0,
     meme_recover: Ratio::ZERO,
     rsi_max: Ratio::ZERO,
     rsi_exit: Ratio::ZERO,
@@ -270,5 +272,6 @@ const BLANK: Params = Params {
     stale_bbo_ns: 0,
     stale_candle_ns: 0,
     stale_volume_ns: 0,
+    stale_confirm_ns: 0,
     stale_slot_ns: 0,
 };
