@@ -5,12 +5,16 @@
 #![deny(clippy::float_arithmetic, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 pub mod binance_spot;
+pub mod coingecko;
 pub mod defillama;
 mod digits;
 pub mod pumpfun;
+pub mod sampled;
 pub mod scan;
+pub mod sol_prices;
 pub mod solana;
 pub mod usd;
+pub mod utc;
 
 /// Why a frame could not become an event. `at` counts bytes from the start of the frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -159,11 +159,11 @@ fn in_sol(d: &Decision) -> Look {
 fn confirmed(d: &Decision) -> Look {
     let others = VOLUME_STREAMS.into_iter().zip(d.looks).filter(|(stream, _)| *stream != d.source);
     let told = others.map(|(stream, look)| match look.state {
-        SourceState::Ok => format!("{} {} %", stream.name(), look.drop),
+        SourceState::Ok => format!("{} {}", stream.name(), percent(Ratio(i64::from(look.drop.0) * 100))),
         state => format!("{} {} ({})", stream.name(), state.name(), look.reason.name()),
     });
     let told = told.collect::<Vec<_>>().join(", ");
-    (format!("{} fell too: {told}", d.confirmed), format!(">= {}", d.confirmed_min), None)
+    (format!("{} fell too; drops: {told}", d.confirmed), format!(">= {}", d.confirmed_min), None)
 }
 
 fn rsi_known(pass: bool, why: Option<&Why>) -> Look {
