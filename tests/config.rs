@@ -69,7 +69,9 @@ fn the_users_own_file_loads_unchanged() {
     assert_eq!((p.tp1_price, p.tp1_above, p.tp2_above), (Price(0), Ratio(2_000_000), Ratio(4_000_000)));
     assert_eq!((p.meme_recover, p.rsi_exit, p.max_hold_ns), (Ratio(i64::MIN), Ratio(i64::MAX), 0));
     assert_eq!((config.candle.name, config.rsi_period), ("5m", 14));
-    assert_eq!(config.feeds.volume_source, VolumeDefinition::UtcDay);
+    assert_eq!(config.feeds.volume_source, VolumeDefinition::Rolling24);
+    assert_eq!((p.meme_drop_sol, p.confirmations_min), (Ratio(20_000_000), 1));
+    assert_eq!((p.stale_volume_ns, p.stale_confirm_ns), (600_000_000_000, 3_600_000_000_000));
     assert_eq!(config.feeds.stale_after.of(StreamId::BinanceCandle), 630_000_000_000);
 }
 
@@ -181,7 +183,10 @@ fn every_bad_value_is_refused_with_line_key_value_and_what_is_allowed() {
         ("[ops]", "listen = \"9464\"", "ops.listen = \"9464\"", "127.0.0.1:9464"),
         ("[threads]", "layout = \"four\"\ncores = [0, 1]", "threads.cores = [0, 1]", "needs 4"),
         ("[threads]", "cores = [1, 1]", "threads.cores = [1, 1]", "names a core twice"),
-        ("[feeds]", "volume_source = \"rolling24\"", "feeds.volume_source = \"rolling24\"", "allowed: \"utc_day\""),
+        ("[feeds]", "volume_source = \"hourly\"", "feeds.volume_source = \"hourly\"", "\"rolling24\", \"utc_day\""),
+        ("[thresholds]", "meme_drop_sol_pct = 1", "thresholds.meme_drop_sol_pct = 1", "from 0 (off) to below 1"),
+        ("[thresholds]", "confirmations_min = 4", "thresholds.confirmations_min = 4", "from 0 to 3"),
+        ("[thresholds]", "confirmations_min = 3", "thresholds.confirmations_min = 3", "set endpoints.pumpfun"),
         ("[feeds]", "volume_source = \"sampled24\"", "feeds.volume_source = \"sampled24\"", "needs endpoints.pumpfun"),
         ("[feeds.stale_after_ms]", "binance_bbo = 0", "feeds.stale_after_ms.binance_bbo = 0", "from 100 to"),
         ("[alerts]", "telegram_token = \"TG\"", "alerts.telegram_token = \"TG\"", "needs alerts.telegram_chat too"),

@@ -49,6 +49,8 @@ fn config(live: &Handle) -> String {
         r#"
 [thresholds]
 meme_drop_pct = 0.30
+meme_drop_sol_pct = 0 # one volume source tells this story
+confirmations_min = 0
 rsi_max = 45
 support_low = 160
 support_high = 162
@@ -61,6 +63,7 @@ tranche_window = "3s"
 take_profit_1 = "163.5"
 take_profit_2 = "166"
 [feeds]
+volume_source = "utc_day"
 defillama_settle = "0s"
 defillama_poll = "1s"
 [ops]

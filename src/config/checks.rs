@@ -98,8 +98,17 @@ fn peers(config: &Config, reader: &mut Reader) {
     if config.feeds.volume_source == VolumeDefinition::Sampled24 && config.endpoints.pumpfun.is_none() {
         reader.conflict(
             "feeds.volume_source",
-            "needs endpoints.pumpfun, a URL that answers the 24 h volume; add it, or use \"utc_day\"".to_owned(),
+            "needs endpoints.pumpfun, a URL that answers the 24 h volume; add it, or use \"rolling24\" or \"utc_day\""
+                .to_owned(),
         );
+    }
+    let has_pump = config.endpoints.pumpfun.is_some();
+    let others = if has_pump { 3 } else { 2 }; // of chain, DeFiLlama and CoinGecko one triggers, pump.fun is optional
+    if config.params.confirmations_min > others {
+        let why = format!(
+            "asks for more confirmations than there are other volume sources ({others}); set endpoints.pumpfun, or lower it"
+        );
+        reader.conflict("thresholds.confirmations_min", why);
     }
     if config.feeds.defillama_slugs.is_empty() {
         reader.conflict(

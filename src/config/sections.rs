@@ -66,7 +66,8 @@ impl Feeds {
     /// The stream whose samples trigger.
     pub fn volume_stream(&self) -> StreamId {
         match self.volume_source {
-            VolumeDefinition::UtcDay | VolumeDefinition::Rolling24 => StreamId::DefiLlama,
+            VolumeDefinition::Rolling24 => StreamId::PumpChain,
+            VolumeDefinition::UtcDay => StreamId::DefiLlama,
             VolumeDefinition::Sampled24 => StreamId::PumpFun,
         }
     }
@@ -156,16 +157,12 @@ fn feeds(reader: &mut Reader, candle: CandleInterval) -> Feeds {
 }
 
 fn volume_source(reader: &mut Reader) -> VolumeDefinition {
-    reader.read("feeds.volume_source", VolumeDefinition::UtcDay, |given| match given.text.as_str() {
-        "utc_day" => Ok(VolumeDefinition::UtcDay),
-        "sampled24" => Ok(VolumeDefinition::Sampled24),
-        "rolling24" => Err(Fault::Conflict(
-            "needs the engine's own on-chain volume counter, which this version does not have; allowed: \"utc_day\" \
-             (DeFiLlama, last completed UTC day) or \"sampled24\" (pump.fun 24 h volume against 24 h ago)"
-                .to_owned(),
-        )),
-        _ => Err(Fault::Range { allowed: "\"utc_day\" or \"sampled24\"".to_owned() }),
-    })
+    let words = [
+        ("rolling24", VolumeDefinition::Rolling24),
+        ("utc_day", VolumeDefinition::UtcDay),
+        ("sampled24", VolumeDefinition::Sampled24),
+    ];
+    reader.choice("feeds.volume_source", VolumeDefinition::Rolling24, &words)
 }
 
 /// Silence allowed per stream: book and slots tick several times a second, a candle comes once per interval.

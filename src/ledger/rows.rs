@@ -11,7 +11,9 @@ use crate::types::event::VolumeSample;
 use crate::types::ids::{ClientOrderId, Leg, StreamId};
 use crate::types::order::FeeAsset;
 use crate::types::reconcile::{Difference, DifferenceKind, ReconcileCount};
-use crate::types::record::{Decision, EquityRow, FillRow, OrderRow, PauseReason, Record, Rule, TradeRow, VOLUME_STREAMS, Verb};
+use crate::types::record::{
+    Decision, EquityRow, FillRow, OrderRow, PauseReason, Record, Rule, TradeRow, VOLUME_STREAMS, Verb,
+};
 use crate::types::units::RATIO_SCALE;
 use crate::types::{Notional, Qty, Ratio, Time};
 

@@ -160,11 +160,8 @@ impl Status {
             .filter(|(stream, _)| **stream != StreamId::Internal)
             .map(|(stream, status)| (stream.name().to_owned(), stream_json(status, now)))
             .collect();
-        let volumes: serde_json::Map<String, Value> = self
-            .volumes
-            .iter()
-            .map(|volume| (volume.source.name().to_owned(), volume_json(volume, now)))
-            .collect();
+        let volumes: serde_json::Map<String, Value> =
+            self.volumes.iter().map(|volume| (volume.source.name().to_owned(), volume_json(volume, now))).collect();
         json!({
             "at": rfc3339_us(self.at),
             "version": env!("CARGO_PKG_VERSION"),

@@ -20,7 +20,13 @@ pub fn rfc3339(text: &str) -> Option<Time> {
     }
     let (year, month, day) = (number(0, 4)?, number(5, 2)?, number(8, 2)?);
     let (hour, minute, second) = (number(11, 2)?, number(14, 2)?, number(17, 2)?);
-    if !(1970..=2261).contains(&year) || day < 1 || day > days_in(year, month)? || hour > 23 || minute > 59 || second > 59 {
+    if !(1970..=2261).contains(&year)
+        || day < 1
+        || day > days_in(year, month)?
+        || hour > 23
+        || minute > 59
+        || second > 59
+    {
         return None;
     }
     let seconds = (days_before(year, month, day) * 24 + hour) * 3_600 + minute * 60 + second;
@@ -33,7 +39,8 @@ fn fraction(rest: &str) -> Option<i64> {
     if clock.is_empty() {
         return Some(0);
     }
-    let digits = clock.strip_prefix('.').filter(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))?;
+    let digits =
+        clock.strip_prefix('.').filter(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))?;
     let nine = digits.bytes().chain(std::iter::repeat(b'0')).take(9);
     Some(nine.fold(0, |sum, byte| sum * 10 + i64::from(byte - b'0')))
 }

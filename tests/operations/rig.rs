@@ -283,6 +283,9 @@ impl House {
             self.set("endpoints", key, &format!("{url:?}"));
         }
         self.set("execution", "tranche_window", "\"3s\"");
+        self.set("thresholds", "meme_drop_sol_pct", "0"); // one volume source tells these stories
+        self.set("thresholds", "confirmations_min", "0");
+        self.set("feeds", "volume_source", "\"utc_day\"");
         self.set("feeds", "defillama_settle", "\"0s\"");
         self.set("feeds", "defillama_poll", "\"1s\"");
         self.set("ops", "listen", "\"127.0.0.1:0\"");

@@ -62,6 +62,8 @@ days = ["212000000", "335000000", "321000000"]
 const CONFIG: &str = r#"
 [thresholds]
 meme_drop_pct = 0.30
+meme_drop_sol_pct = 0 # one volume source tells this story
+confirmations_min = 0
 rsi_max       = 45
 support_low   = 160
 support_high  = 162
@@ -75,6 +77,7 @@ tranche_window = "3s"
 take_profit_1  = "163.5"
 take_profit_2  = "166"
 [feeds]
+volume_source = "utc_day"
 defillama_settle = "0s"
 defillama_poll   = "1s"
 pumpfun_poll     = "1s"

@@ -151,7 +151,8 @@ fn source(d: &Decision, why: Option<&Why>) -> Look {
 fn in_sol(d: &Decision) -> Look {
     let needs = if d.drop_sol_min.0 > 0 { format!("> {}", percent(d.drop_sol_min)) } else { "off".to_owned() };
     let is_off = d.drop_sol_min.0 == 0;
-    let margin = (d.source_state == SourceState::Ok && !is_off).then(|| Margin::Drop(minus(d.drop_sol, d.drop_sol_min)));
+    let margin =
+        (d.source_state == SourceState::Ok && !is_off).then(|| Margin::Drop(minus(d.drop_sol, d.drop_sol_min)));
     (format!("{} in SOL", percent(d.drop_sol)), needs, margin)
 }
 
