@@ -70,6 +70,8 @@ fn the_users_own_file_loads_unchanged() {
     assert_eq!((p.meme_recover, p.rsi_exit, p.max_hold_ns), (Ratio(i64::MIN), Ratio(i64::MAX), 0));
     assert_eq!((config.candle.name, config.rsi_period), ("5m", 14));
     assert_eq!(config.feeds.volume_source, VolumeDefinition::Rolling24);
+    assert_eq!((p.meme_drop_sol, p.confirmations_min), (Ratio(20_000_000), 1));
+    assert_eq!((p.stale_volume_ns, p.stale_confirm_ns), (600_000_000_000, 3_600_000_000_000));
     assert_eq!(config.feeds.stale_after.of(StreamId::BinanceCandle), 630_000_000_000);
 }
 
@@ -186,6 +188,9 @@ fn every_bad_value_is_refused_with_line_key_value_and_what_is_allowed() {
         ("[feeds]", "optional = [\"binance_bbo\"]", "feeds.optional = ", "names of streams"),
         ("[feeds]", "kraken_book_depth = 11", "feeds.kraken_book_depth = 11", "10 or 25"),
         ("[risk]", "dex_divergence_pct = 0.6", "risk.dex_divergence_pct = 0.6", "from 0 (not watched) to 0.5"),
+        ("[thresholds]", "meme_drop_sol_pct = 1", "thresholds.meme_drop_sol_pct = 1", "from 0 (off) to below 1"),
+        ("[thresholds]", "confirmations_min = 4", "thresholds.confirmations_min = 4", "from 0 to 3"),
+        ("[thresholds]", "confirmations_min = 3", "thresholds.confirmations_min = 3", "set endpoints.pumpfun"),
         ("[feeds]", "volume_source = \"sampled24\"", "feeds.volume_source = \"sampled24\"", "needs endpoints.pumpfun"),
         ("[feeds.stale_after_ms]", "binance_bbo = 0", "feeds.stale_after_ms.binance_bbo = 0", "from 100 to"),
         ("[alerts]", "telegram_token = \"TG\"", "alerts.telegram_token = \"TG\"", "needs alerts.telegram_chat too"),

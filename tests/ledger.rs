@@ -11,7 +11,8 @@ use sol_volume_bot::types::instrument::Symbol;
 use sol_volume_bot::types::order::{FeeAsset, Liquidity, OrderKind, Purpose, Reason, Side, TimeInForce};
 use sol_volume_bot::types::reconcile::{Difference, DifferenceKind, ReconcileCount, ReconcileTrigger};
 use sol_volume_bot::types::record::{
-    Decision, EquityRow, ExitReason, FillRow, OrderRow, OrderStatus, PauseReason, TradeRow, Verb, Verdict,
+    Decision, EquityRow, ExitReason, FillRow, OrderRow, OrderStatus, PauseReason, SourceLook, TradeRow, Verb, Verdict,
+    VolumeOrigin,
 };
 use sol_volume_bot::types::{Bps, ClientOrderId, Leg, Notional, Price, Qty, Ratio, StreamId, Time, VenueOrderId};
 
@@ -374,11 +375,25 @@ fn a_signal_row_answers_why_there_was_no_trade() {
     let mut ledger = dir.open();
     let decision = Decision {
         verdict: Verdict::NoOp,
-        passed: 0b1_1111_0111,
+        passed: 0b111_1101_1111,
         source_state: SourceState::Ok,
         source: StreamId::DefiLlama,
         drop: Ratio(31_000_000),
         drop_min: Ratio(30_000_000),
+        drop_sol: Ratio(25_000_000),
+        drop_sol_min: Ratio(20_000_000),
+        confirmed: 1,
+        confirmed_min: 1,
+        contradicted: 0,
+        origin: VolumeOrigin {
+            definition: VolumeDefinition::UtcDay,
+            now: Notional(69),
+            prev: Notional(100),
+            as_of: NOW,
+            bucket_end: NOW.plus(-HOUR),
+            recv: NOW,
+        },
+        looks: [SourceLook::default(); 4],
         rsi: Ratio(4_500_000_000),
         rsi_max: Ratio(4_500_000_000),
         mid: Price(16_100_000_000),
@@ -392,6 +407,23 @@ fn a_signal_row_answers_why_there_was_no_trade() {
     assert_eq!(get("$.rsi.threshold").as_deref(), Some("< 45"));
     assert_eq!(dir.number("SELECT json_extract(rules, '$.rsi.pass') FROM signals"), Some(0));
     assert_eq!(dir.number("SELECT json_extract(rules, '$.volume_drop.pass') FROM signals"), Some(1));
+    for (path, text) in [
+        ("$.volume_sol.value", "0.25"),
+        ("$.volume_sol.threshold", "> 0.2"),
+        ("$.volume_confirmed.threshold", ">= 1"),
+        ("$.volume.def", "utc_day"),
+        ("$.volume.source", "defillama"),
+        ("$.volume.now", "0.00000069"),
+        ("$.volume.prev", "0.000001"),
+        ("$.volume.drop", "0.31"),
+        ("$.volume.sources.coingecko.state", "MISSING"),
+        ("$.volume.sources.coingecko.reason", "unread"),
+    ] {
+        assert_eq!(get(path).as_deref(), Some(text), "{path}");
+    }
+    for (path, at) in [("as_of", NOW), ("bucket_end", NOW.plus(-HOUR)), ("recv", NOW)] {
+        assert_eq!(dir.number(&format!("SELECT json_extract(rules, '$.volume.{path}') FROM signals")), Some(at.0));
+    }
 }
 
 #[test]

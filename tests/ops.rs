@@ -26,12 +26,14 @@ use sol_volume_bot::threads::helpers::http::{Ops, OpsSettings};
 use sol_volume_bot::threads::helpers::operator::Operator;
 use sol_volume_bot::threads::runner::Agent;
 use sol_volume_bot::types::command::Alert;
-use sol_volume_bot::types::event::{Control, Slot, SourceState, StreamState, VolumeDefinition, VolumeSample};
+use sol_volume_bot::types::event::{
+    Control, Slot, SourceReason, SourceState, StreamState, VolumeDefinition, VolumeSample,
+};
 use sol_volume_bot::types::instrument::Symbol;
 use sol_volume_bot::types::order::{FeeAsset, Liquidity, OrderKind, Purpose, Reason, Side, TimeInForce};
 use sol_volume_bot::types::record::{
-    Decision, ExitReason, FillRow, OrderRow, OrderStatus, PauseReason, Record, Refused, Repost, RiskRule, TradeRow,
-    Verb, Verdict, WireNote,
+    Decision, ExitReason, FillRow, OrderRow, OrderStatus, PauseReason, Record, Refused, Repost, RiskRule, SourceLook,
+    TradeRow, Verb, Verdict, VolumeOrigin, WireNote,
 };
 use sol_volume_bot::types::{
     Bps, ClientOrderId, Command, Event, EventKind, Leg, Notional, Price, Qty, Ratio, StreamId, Time, VenueOrderId,
@@ -102,6 +104,7 @@ impl Bench {
             control: control_tx,
             operator: operator_rx,
             lines: lines_rx,
+            buckets: crossbeam_channel::never(),
             gauges,
         };
         let symbol = Symbol::new("SOLUSDT").expect("symbol");
@@ -199,6 +202,20 @@ fn decision(verdict: Verdict, passed: u16) -> Record {
         source: StreamId::DefiLlama,
         drop: Ratio(31_000_000),
         drop_min: Ratio(30_000_000),
+        drop_sol: Ratio(25_000_000),
+        drop_sol_min: Ratio(20_000_000),
+        confirmed: 1,
+        confirmed_min: 1,
+        contradicted: 0,
+        origin: VolumeOrigin {
+            definition: VolumeDefinition::UtcDay,
+            now: Notional(69),
+            prev: Notional(100),
+            as_of: NOW,
+            bucket_end: NOW.plus(-SECOND),
+            recv: NOW,
+        },
+        looks: [SourceLook::default(); 4],
         rsi: Ratio(4_400_000_000),
         rsi_max: Ratio(4_500_000_000),
         mid: Price(16_100_000_000),
@@ -211,7 +228,7 @@ fn decision(verdict: Verdict, passed: u16) -> Record {
 fn an_order_is_told_from_sent_to_closed_in_lines_rows_and_metrics() {
     let mut bench = Bench::new("story");
     bench.event(StreamId::BinanceBbo, NOW.plus(SECOND), EventKind::Stream(StreamState::Up));
-    bench.record(decision(Verdict::Enter, 0x1FF));
+    bench.record(decision(Verdict::Enter, 0x7FF));
     let sent = WireNote::Sent {
         id: id(Leg::Entry(1)),
         verb: Verb::Place,
@@ -304,16 +321,16 @@ fn no_op_is_said_on_change_only_and_not_with_every_tick_at_the_edge() {
     let mut bench = Bench::new("noop");
     for tick in 0..100 {
         bench.event(StreamId::BinanceBbo, NOW.plus(tick), EventKind::Slot(Slot { slot: 1, parent: 0, root: 0 }));
-        bench.record(decision(Verdict::NoOp, if tick % 2 == 0 { 0x1F7 } else { 0x1E7 }));
+        bench.record(decision(Verdict::NoOp, if tick % 2 == 0 { 0x7DF } else { 0x79F }));
     }
     bench.event(StreamId::BinanceBbo, NOW.plus(2 * SECOND), EventKind::Slot(Slot { slot: 2, parent: 1, root: 0 }));
-    bench.record(decision(Verdict::NoOp, 0x1F7));
+    bench.record(decision(Verdict::NoOp, 0x7DF));
     bench.turn(3 * SECOND);
     assert_eq!(bench.out.named("NO_OP").len(), 1, "the same verdict again is not said again");
     assert_eq!(bench.out.named("NO_OP")[0]["msg"], "not holding: rsi");
     bench.event(StreamId::BinanceBbo, NOW.plus(4 * SECOND), EventKind::Slot(Slot { slot: 3, parent: 2, root: 0 }));
-    bench.record(decision(Verdict::Exit, 0x1F7));
-    bench.record(decision(Verdict::NoOp, 0x1E7));
+    bench.record(decision(Verdict::Exit, 0x7DF));
+    bench.record(decision(Verdict::NoOp, 0x79F));
     bench.turn(4 * SECOND - 1);
     assert_eq!((bench.out.named("EXIT").len(), bench.out.named("NO_OP").len()), (1, 1));
     bench.turn(5 * SECOND);
@@ -335,6 +352,7 @@ fn pauses_losses_refusals_and_volumes_reach_ledger_metrics_and_status() {
     let sample = VolumeSample {
         definition: VolumeDefinition::UtcDay,
         state: SourceState::Ok,
+        reason: SourceReason::None,
         now: Notional(60),
         prev: Notional(100),
         bucket_end: NOW,
@@ -351,7 +369,8 @@ fn pauses_losses_refusals_and_volumes_reach_ledger_metrics_and_status() {
         (&status["consecutive_losses"], &status["orders_unknown"], &status["slot"]),
         (&4.into(), &1.into(), &12.into())
     );
-    assert_eq!(status["volumes"]["defillama"]["drop"], "0.4");
+    let told = serde_json::json!({ "drop": "0.4", "state": "OK", "reason": "none", "age_ms": 1_000 });
+    assert_eq!(status["volumes"]["defillama"], told);
     let reasons = status["reasons"].to_string();
     assert!(
         !reasons.contains("starting")

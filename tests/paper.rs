@@ -49,6 +49,8 @@ fn config(live: &Handle) -> String {
         r#"
 [thresholds]
 meme_drop_pct = 0.30
+meme_drop_sol_pct = 0 # one volume source tells this story
+confirmations_min = 0
 rsi_max = 45
 support_low = 160
 support_high = 162

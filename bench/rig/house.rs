@@ -88,6 +88,8 @@ pub fn instrument() -> Instrument {
 fn params() -> Params {
     Params {
         meme_drop: ratio("0.30"),
+        meme_drop_sol: Ratio::ZERO, // one volume source will do
+        confirmations_min: 0,
         meme_recover: Ratio(i64::MIN),
         rsi_max: ratio("45"),
         rsi_exit: Ratio(i64::MAX),
@@ -119,6 +121,7 @@ fn params() -> Params {
         stale_bbo_ns: LONG_NS,
         stale_candle_ns: LONG_NS,
         stale_volume_ns: 48 * LONG_NS,
+        stale_confirm_ns: 48 * LONG_NS,
         stale_slot_ns: LONG_NS,
         dex_divergence: Ratio::ZERO,
     }

@@ -43,6 +43,12 @@ pub struct Failure {
     text: String,
 }
 
+impl Display for Failure {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(&self.text)
+    }
+}
+
 impl Failure {
     /// A failure with its exit code and its text.
     pub fn new(code: u8, why: &dyn Display) -> Failure {

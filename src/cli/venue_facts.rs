@@ -16,6 +16,7 @@ use crate::venue::binance_spot::budget::RateLimit;
 use crate::venue::binance_spot::info::{self, SymbolStatus};
 use crate::venue::binance_spot::rest::{self, OpenOrder, RestError, SignedTargets};
 use crate::venue::binance_spot::sign::Signer;
+use crate::venue::sol_prices::{self, SolPrices};
 use std::path::Path;
 
 /// Round trips that measure the clock; the shortest counts.
@@ -81,6 +82,19 @@ impl<'a> Desk<'a> {
         let fees = self.get(|| self.signed().commission(symbol), rest::commission)?;
         let instrument = Instrument { fee_maker: fees.maker, fee_taker: fees.taker, ..info.instrument };
         Ok(VenueFacts { instrument, limits: info.limits, clock })
+    }
+
+    /// What the coin cost in the hours of the last days.
+    pub fn hourly_prices(&self, symbol: Symbol) -> Result<SolPrices, Failure> {
+        let now = self.clock.now();
+        self.get(
+            || sol_prices::klines_path(symbol.as_str()),
+            |body| {
+                let mut prices = SolPrices::default();
+                let shape = |why: crate::venue::DecodeError| RestError::Shape { what: "klines", why: why.to_string() };
+                prices.on_body(body, now).map(|()| prices).map_err(shape)
+            },
+        )
     }
 
     /// The account, as the one who answers for `instrument`.

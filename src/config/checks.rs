@@ -4,8 +4,8 @@
 
 use super::reader::Reader;
 use super::values::{Config, Layout};
-use crate::types::Price;
 use crate::types::event::VolumeDefinition;
+use crate::types::{Price, StreamId};
 
 /// Adds a fault for every contradiction.
 pub(super) fn cross_checks(config: &Config, reader: &mut Reader) {
@@ -98,7 +98,8 @@ fn peers(config: &Config, reader: &mut Reader) {
     if config.feeds.volume_source == VolumeDefinition::Sampled24 && config.endpoints.pumpfun.is_none() {
         reader.conflict(
             "feeds.volume_source",
-            "needs endpoints.pumpfun, a URL that answers the 24 h volume; add it, or use \"utc_day\"".to_owned(),
+            "needs endpoints.pumpfun, a URL that answers the 24 h volume; add it, or use \"rolling24\" or \"utc_day\""
+                .to_owned(),
         );
     }
     if config.feeds.volume_source == VolumeDefinition::Rolling24 && !config.counts_chain() {
@@ -113,6 +114,16 @@ fn peers(config: &Config, reader: &mut Reader) {
             "feeds.volume_source",
             "needs endpoints.defillama; give its address, or use \"rolling24\"".to_owned(),
         );
+    }
+    let sources = [StreamId::PumpChain, StreamId::DefiLlama, StreamId::PumpFun, StreamId::CoinGecko];
+    let in_use = config.feeds_in_use().into_iter().filter(|stream| sources.contains(stream)).count();
+    let others = in_use.saturating_sub(1); // one of them triggers
+    if usize::try_from(config.params.confirmations_min).is_ok_and(|wanted| wanted > others) {
+        let why = format!(
+            "asks for more confirmations than there are other volume sources ({others}); set endpoints.pumpfun, or \
+             lower it"
+        );
+        reader.conflict("thresholds.confirmations_min", why);
     }
     if config.feeds.defillama_slugs.is_empty() {
         reader.conflict(

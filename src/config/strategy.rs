@@ -8,6 +8,7 @@ use super::reader::{BPS_DECIMALS, Bounds, Reader, bounds, number};
 use super::source::Literal;
 use super::values::StaleAfter;
 use crate::types::ids::StreamId;
+use crate::types::record::VOLUME_STREAMS;
 use crate::types::time::{NANOS_PER_DAY, NANOS_PER_MILLI, NANOS_PER_SEC};
 use crate::types::units::{PRICE_SCALE, RATIO_SCALE};
 use crate::types::{Bps, Params, Price, Ratio, TimeInForce};
@@ -16,8 +17,10 @@ const RATIO_DECIMALS: u32 = 8;
 const ONE: i64 = RATIO_SCALE;
 
 /// Keys that a reload puts in force at once; all others need a restart.
-pub(super) const LIVE_KEYS: [&str; 33] = [
+pub(super) const LIVE_KEYS: [&str; 37] = [
     "thresholds.meme_drop_pct",
+    "thresholds.meme_drop_sol_pct",
+    "thresholds.confirmations_min",
     "thresholds.meme_recover_pct",
     "thresholds.rsi_max",
     "thresholds.rsi_exit",
@@ -49,6 +52,8 @@ pub(super) const LIVE_KEYS: [&str; 33] = [
     "feeds.stale_after_ms.binance_candle",
     "feeds.stale_after_ms.defillama",
     "feeds.stale_after_ms.pumpfun",
+    "feeds.stale_after_ms.pump_chain",
+    "feeds.stale_after_ms.coingecko",
     "feeds.stale_after_ms.solana_slot",
 ];
 
@@ -111,6 +116,8 @@ pub(super) fn params(reader: &mut Reader, stale_after: &StaleAfter, volume_strea
     params.stale_bbo_ns = stale_after.of(StreamId::BinanceBbo);
     params.stale_candle_ns = stale_after.of(StreamId::BinanceCandle);
     params.stale_volume_ns = stale_after.of(volume_stream);
+    let others = VOLUME_STREAMS.into_iter().filter(|stream| *stream != volume_stream);
+    params.stale_confirm_ns = others.map(|stream| stale_after.of(stream)).max().unwrap_or(0);
     params.stale_slot_ns = stale_after.of(StreamId::SolanaSlot);
     params
 }
@@ -157,6 +164,13 @@ fn thresholds(reader: &mut Reader) -> Params {
             3 * ONE / 10,
             &bounds(1..=ONE - 1, "above 0 and below 1 (0.30 = 30 %)"),
         ),
+        meme_drop_sol: ratio(
+            reader,
+            "thresholds.meme_drop_sol_pct",
+            ONE / 5,
+            &bounds(0..=ONE - 1, "from 0 (off) to below 1 (0.20 = 20 %)"),
+        ),
+        confirmations_min: reader.count("thresholds.confirmations_min", 1, &bounds(0..=3, "from 0 to 3")),
         meme_recover: optional_ratio(
             reader,
             "thresholds.meme_recover_pct",
@@ -242,6 +256,8 @@ fn execution(reader: &mut Reader, params: &mut Params) {
 /// Every field zero: what the readers above fill in.
 const BLANK: Params = Params {
     meme_drop: Ratio::ZERO,
+    meme_drop_sol: Ratio::ZERO,
+    confirmations_min: 0,
     meme_recover: Ratio::ZERO,
     rsi_max: Ratio::ZERO,
     rsi_exit: Ratio::ZERO,
@@ -273,6 +289,7 @@ const BLANK: Params = Params {
     stale_bbo_ns: 0,
     stale_candle_ns: 0,
     stale_volume_ns: 0,
+    stale_confirm_ns: 0,
     stale_slot_ns: 0,
     dex_divergence: Ratio::ZERO,
 };

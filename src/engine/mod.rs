@@ -52,6 +52,7 @@ use money::{Money, Slips};
 use orders::Orders;
 use pauses::Pauses;
 use position::Position;
+use signal::volume::trigger_of;
 use signal::{Signal, SignalSetup};
 use timers::Timers;
 use venues::Venues;
@@ -208,7 +209,7 @@ impl Engine {
             EventKind::Timer(id) => self.on_timer(id, out),
             EventKind::Control(control) => self.on_control(control, out),
             EventKind::Candle(candle) => self.on_candle(&candle, out),
-            EventKind::Volume(sample) => self.on_volume(event.stream, &sample, out),
+            EventKind::Volume(sample) => self.on_volume(event, &sample, out),
             EventKind::Stream(state) => self.on_stream(event.stream, state, out),
             EventKind::Balance(balance) => self.on_balance(balance, out),
             EventKind::Clock(clock) => self.book.on_clock(clock),
@@ -248,11 +249,13 @@ impl Engine {
         self.evaluate(out);
         self.settle(out);
     }
-    fn on_volume(&mut self, stream: StreamId, sample: &VolumeSample, out: &mut CommandBuf) {
-        if sample.definition == self.definition {
-            self.book.on_volume(self.now);
+    /// As old as its reading, like a quote; only the trigger's own samples keep the trigger fresh.
+    fn on_volume(&mut self, event: &Event, sample: &VolumeSample, out: &mut CommandBuf) {
+        let read = event.recv.min(event.at);
+        if event.stream == trigger_of(self.definition) && sample.definition == self.definition {
+            self.book.on_volume(read);
         }
-        self.signal.on_volume(stream, sample, self.now);
+        self.signal.on_volume(event.stream, sample, read);
         self.evaluate(out);
         self.settle(out);
     }

@@ -86,7 +86,7 @@ impl Engine {
             orders_open: status.orders_open,
             tranche: status.tranche,
             closing: status.closing,
-            is_contradicted: volume.is_contradicted,
+            is_contradicted: volume.is_contradicted(),
             source_state: volume.state,
             volume_age_ns: (self.book.volume_age_ns(at), params.stale_volume_ns),
             acted: self.signal.acted(),

@@ -22,7 +22,7 @@ pub use csv_files::{CSV_TABLES, CsvFiles};
 pub use error::LedgerError;
 pub use load::{Memory, OpenTrade};
 pub(crate) use names::Named;
-pub use rows::{Row, fee_text, rules_json};
+pub use rows::{Row, fee_text, rules_json, volume_json};
 
 use crate::types::Time;
 use crate::types::instrument::Symbol;

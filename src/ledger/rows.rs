@@ -13,8 +13,11 @@ use crate::types::event::VolumeSample;
 use crate::types::ids::{ClientOrderId, Leg, StreamId};
 use crate::types::order::FeeAsset;
 use crate::types::reconcile::{Difference, DifferenceKind, ReconcileCount};
-use crate::types::record::{Decision, EquityRow, FillRow, OrderRow, PauseReason, Record, Rule, TradeRow, Verb};
-use crate::types::{Notional, Qty, Time};
+use crate::types::record::{
+    Decision, EquityRow, FillRow, OrderRow, PauseReason, Record, Rule, TradeRow, VOLUME_STREAMS, Verb,
+};
+use crate::types::units::RATIO_SCALE;
+use crate::types::{Notional, Qty, Ratio, Time};
 
 /// One thing to keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,7 +150,7 @@ pub(super) fn write(db: &Connection, market: &Market, row: &Row) -> rusqlite::Re
             db.prepare_cached(EQUITY)?.execute(values).map(drop)
         }
         Row::Signal(ts, decision) => {
-            let values = params![ts.0, decision.verdict.name(), rules_json(decision).to_string()];
+            let values = params![ts.0, decision.verdict.name(), signal_json(decision).to_string()];
             db.prepare_cached("INSERT INTO signals (ts_ns, decision, rules) VALUES (?1, ?2, ?3)")?
                 .execute(values)
                 .map(drop)
@@ -298,8 +301,14 @@ pub fn rules_json(decision: &Decision) -> serde_json::Value {
     let mut rules = serde_json::Map::new();
     for rule in Rule::ALL {
         let (value, threshold) = match rule {
-            Rule::VolumeSource => (format!("{} {source_state}", d.source.name()), Some("OK".to_owned())),
+            Rule::VolumeSource => (
+                format!("{} {source_state}{}", d.source.name(), if d.contradicted > 0 { ", contradicted" } else { "" }),
+                Some("OK".to_owned()),
+            ),
             Rule::VolumeDrop => (d.drop.to_string(), Some(format!("> {}", d.drop_min))),
+            Rule::VolumeSol if d.drop_sol_min.0 == 0 => (d.drop_sol.to_string(), None),
+            Rule::VolumeSol => (d.drop_sol.to_string(), Some(format!("> {}", d.drop_sol_min))),
+            Rule::VolumeConfirmed => (d.confirmed.to_string(), Some(format!(">= {}", d.confirmed_min))),
             Rule::Rsi => (d.rsi.to_string(), Some(format!("< {}", d.rsi_max))),
             Rule::SupportLow => (d.mid.to_string(), Some(format!(">= {}", d.support_low))),
             Rule::SupportHigh => (d.mid.to_string(), Some(format!("<= {}", d.support_high))),
@@ -309,6 +318,42 @@ pub fn rules_json(decision: &Decision) -> serde_json::Value {
         rules.insert(rule.name().to_owned(), entry);
     }
     serde_json::Value::Object(rules)
+}
+
+/// Where the volume of a decision comes from: the trigger's sample, and what every source was worth then.
+pub fn volume_json(decision: &Decision) -> serde_json::Value {
+    let d = decision;
+    let o = &d.origin;
+    let sources = VOLUME_STREAMS.into_iter().zip(&d.looks).map(|(stream, look)| {
+        let drop = Ratio(i64::from(look.drop.0) * (RATIO_SCALE / 1_000_000)).to_string();
+        let age_ms = (look.age_ms != u32::MAX).then_some(look.age_ms);
+        let told = serde_json::json!({
+            "state": Named::name(look.state), "reason": look.reason.name(), "drop": drop, "age_ms": age_ms
+        });
+        (stream.name().to_owned(), told)
+    });
+    serde_json::json!({
+        "def": Named::name(o.definition),
+        "source": d.source.name(),
+        "now": o.now.to_string(),
+        "prev": o.prev.to_string(),
+        "drop": d.drop.to_string(),
+        "drop_sol": d.drop_sol.to_string(),
+        "as_of": known(o.as_of),
+        "bucket_end": known(o.bucket_end),
+        "recv": known(o.recv),
+        "contradicted": d.contradicted,
+        "sources": sources.collect::<serde_json::Map<_, _>>(),
+    })
+}
+
+/// What table `signals` holds of a decision: its rules and, beside them, where the volume comes from.
+fn signal_json(decision: &Decision) -> serde_json::Value {
+    let mut rules = rules_json(decision);
+    if let serde_json::Value::Object(map) = &mut rules {
+        map.insert("volume".to_owned(), volume_json(decision));
+    }
+    rules
 }
 
 fn passed(decision: &Decision, rule: Rule) -> bool {

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::{Value, json};
 
 use super::lines::rfc3339_us;
-use crate::types::event::{SourceState, StreamState};
+use crate::types::event::{SourceReason, SourceState, StreamState};
 use crate::types::ids::StreamId;
 use crate::types::record::{EquityRow, PauseReason};
 use crate::types::time::{NANOS_PER_MILLI, NANOS_PER_SEC};
@@ -27,6 +27,21 @@ pub struct StreamStatus {
     pub last: Time,
     /// Whether trading stands on it.
     pub needed: bool,
+}
+
+/// One volume source, by its newest sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VolumeStatus {
+    /// Which.
+    pub source: StreamId,
+    /// Drop, rounded down.
+    pub drop: Ratio,
+    /// What the reader makes of it; the engine's own gates stand in the decision.
+    pub state: SourceState,
+    /// Why.
+    pub reason: SourceReason,
+    /// When it was read.
+    pub at: Time,
 }
 
 /// Everything worth showing.
@@ -64,8 +79,8 @@ pub struct Status {
     pub orders_unknown: u32,
     /// Newest decision: its verdict and rules.
     pub decision: Option<(&'static str, Value)>,
-    /// Drop and state of each volume source heard of.
-    pub volumes: Vec<(StreamId, Ratio, SourceState)>,
+    /// Each volume source heard of.
+    pub volumes: Vec<VolumeStatus>,
     /// Highest bid of all venues: whose, price, size.
     pub best_bid: Option<(StreamId, Price, Qty)>,
     /// Lowest ask of all venues.
@@ -154,13 +169,8 @@ impl Status {
             .filter(|(stream, _)| **stream != StreamId::Internal)
             .map(|(stream, status)| (stream.name().to_owned(), stream_json(status, now)))
             .collect();
-        let volumes: serde_json::Map<String, Value> = self
-            .volumes
-            .iter()
-            .map(|(stream, drop, state)| {
-                (stream.name().to_owned(), json!({ "drop": drop.to_string(), "state": source_name(*state) }))
-            })
-            .collect();
+        let volumes: serde_json::Map<String, Value> =
+            self.volumes.iter().map(|volume| (volume.source.name().to_owned(), volume_json(volume, now))).collect();
         json!({
             "at": rfc3339_us(self.at),
             "version": env!("CARGO_PKG_VERSION"),
@@ -198,6 +208,12 @@ fn offer_json((stream, price, qty): (StreamId, Price, Qty)) -> Value {
 fn stream_json(status: &StreamStatus, now: Time) -> Value {
     let age_ms = (status.last != Time::NONE).then(|| now.since(status.last) / NANOS_PER_MILLI);
     json!({ "state": status.state.map(StreamState::name), "age_ms": age_ms, "needed": status.needed })
+}
+
+fn volume_json(volume: &VolumeStatus, now: Time) -> Value {
+    let age_ms = now.since(volume.at) / NANOS_PER_MILLI;
+    let (state, reason) = (source_name(volume.state), volume.reason.name());
+    json!({ "drop": volume.drop.to_string(), "state": state, "reason": reason, "age_ms": age_ms })
 }
 
 fn equity_json(row: &EquityRow) -> Value {

@@ -20,11 +20,12 @@ use super::helpers::alerts::AlertQueue;
 use super::runner::{Agent, Work};
 use crate::engine::venues::Venues;
 use crate::ledger::journal::Writer;
-use crate::ledger::{CsvFiles, Ledger};
+use crate::ledger::{CsvFiles, Ledger, Row};
 use crate::ring::{EventItem, Gauge, HotNote, Receiver, Sender};
 use crate::telemetry::alerts::AlertKinds;
 use crate::telemetry::status::StreamStatus;
 use crate::telemetry::{Board, Latencies, Line, Lines, Metrics, Status};
+use crate::types::chain::VolumeBucket;
 use crate::types::event::{Control, Event, EventKind};
 use crate::types::ids::{ClientOrderId, StreamId};
 use crate::types::instrument::Symbol;
@@ -62,6 +63,8 @@ pub struct ColdRings {
     pub operator: Channel<Control>,
     /// Log lines of other threads. A line `READY` ends the start procedure in the status; `SHUTDOWN` begins the end.
     pub lines: Channel<Line>,
+    /// Volume buckets that closed.
+    pub buckets: Channel<VolumeBucket>,
     /// Depth and overflow of every ring.
     pub gauges: Vec<Arc<Gauge>>,
 }
@@ -205,6 +208,10 @@ impl Cold {
                 break;
             };
             self.on_wire(&note);
+            count += 1;
+        }
+        for bucket in self.rings.buckets.try_iter().take(NOTES_PER_TURN_MAX) {
+            self.sinks.ledger.push(Row::ChainBucket(bucket));
             count += 1;
         }
         count

@@ -6,7 +6,7 @@
 //! Writes: rings `market`, `journal_ingest`; the newest mid, for the gateway.  Never: blocks, decides, sends an order.
 
 use super::runner::{Agent, Work};
-use crate::ring::{EventItem, LatestMid, Sender};
+use crate::ring::{EventItem, LatestMid, LatestSlot, Sender};
 use crate::sys::clock::Clock;
 use crate::sys::net::{ConnId, DownReason, FrameVerdict, HttpClient, Link, LinkHandler, Method, Outbox, Request};
 use crate::types::event::{Event, EventKind, StreamState};
@@ -55,6 +55,7 @@ struct Out {
     market: Sender<EventItem>,
     journal: Sender<WireNote>,
     mid: Arc<LatestMid>,
+    slot: Arc<LatestSlot>,
     /// An event found no room: what the engine believes has a hole.
     overflowed: bool,
 }
@@ -93,7 +94,7 @@ impl Ingest {
         (market, journal): (Sender<EventItem>, Sender<WireNote>),
         mid: Arc<LatestMid>,
     ) -> Ingest {
-        let out = Out { clock, market, journal, mid, overflowed: false };
+        let out = Out { clock, market, journal, mid, slot: Arc::default(), overflowed: false };
         let tape = Tape { session: MarketSession::new(settings), settings, out, opened: 0 };
         let chain = Chain { session: SlotSession::new(), heard: Vec::with_capacity(64), opened: 0 };
         let IngestLinks { market, slots, rest } = links;
@@ -108,6 +109,12 @@ impl Ingest {
             chores_at: Time::NONE,
             slots_wait: false,
         }
+    }
+
+    /// With a place for the newest slot, for whoever measures an age by it.
+    pub fn with_slot(mut self, slot: Arc<LatestSlot>) -> Ingest {
+        self.tape.out.slot = slot;
+        self
     }
 
     /// Ten times a second: silence, and what is owed by REST.
@@ -174,8 +181,10 @@ impl Ingest {
 
 impl Out {
     fn tell(&mut self, event: Event) {
-        if let EventKind::Bbo(bbo) = event.kind {
-            self.mid.set(Price::mid(bbo.bid, bbo.ask), event.recv);
+        match event.kind {
+            EventKind::Bbo(bbo) => self.mid.set(Price::mid(bbo.bid, bbo.ask), event.recv),
+            EventKind::Slot(slot) => self.slot.set(slot.slot),
+            _ => {}
         }
         let item = EventItem { event, decoded: self.clock.now() };
         self.overflowed |= self.market.push(item).is_err();

@@ -8,3 +8,4 @@ pub mod helpers;
 pub mod hot;
 pub mod ingest;
 pub mod runner;
+pub mod scout;

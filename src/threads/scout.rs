@@ -10,7 +10,7 @@ mod kraken;
 mod ladder;
 mod rest;
 
-pub use chain::ChainPost;
+pub use chain::{Backfill, ChainPost, PriceAt};
 pub use dex::DexPost;
 pub use kraken::KrakenPost;
 pub use ladder::LadderPost;

@@ -55,6 +55,10 @@ macro_rules! params {
 params! {
     /// ENTER needs a volume drop strictly above this.
     MemeDrop meme_drop: Ratio;
+    /// ENTER needs a volume drop in SOL strictly above this; 0 = off.
+    MemeDropSol meme_drop_sol: Ratio;
+    /// ENTER needs so many OK sources of other streams that fell too, 0 to 3.
+    ConfirmationsMin confirmations_min: Count;
     /// EXIT when the drop has fallen to this or below; `Ratio(i64::MIN)` = never.
     MemeRecover meme_recover: Ratio;
     /// ENTER needs an RSI strictly below this.
@@ -117,6 +121,8 @@ params! {
     StaleCandle stale_candle_ns: Nanos;
     /// Newest volume sample older than this refuses entries.
     StaleVolume stale_volume_ns: Nanos;
+    /// Newest sample of another volume source older than this confirms nothing.
+    StaleConfirm stale_confirm_ns: Nanos;
     /// Newest Solana slot older than this refuses entries.
     StaleSlot stale_slot_ns: Nanos;
     /// Entries wait while a Solana exchange's mid is further away than this; 0 = not watched.

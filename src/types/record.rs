@@ -3,7 +3,7 @@
 //! Thread: any.  Invariants: a record is written down, never acted upon; it is complete in itself, so a reader needs
 //! no other table to understand it.
 
-use super::event::{SourceState, StreamState};
+use super::event::{SourceReason, SourceState, StreamState, VolumeDefinition};
 use super::ids::{ClientOrderId, StreamId, VenueOrderId};
 use super::order::{FeeAsset, Liquidity, OrderKind, Purpose, Reason, Side, TimeInForce};
 use super::reconcile::{Difference, ReconcileCount};
@@ -273,10 +273,14 @@ pub enum Verdict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Rule {
-    /// The trigger source is OK and not contradicted.
+    /// The trigger source is OK and no other source says the contrary.
     VolumeSource,
     /// Volume dropped by more than `drop_min`.
     VolumeDrop,
+    /// So did volume in SOL, by more than `drop_sol_min`; holds if that is zero.
+    VolumeSol,
+    /// Enough OK sources of other streams fell too.
+    VolumeConfirmed,
     /// RSI is known and fresh.
     RsiKnown,
     /// RSI below `rsi_max`.
@@ -295,9 +299,11 @@ pub enum Rule {
 
 impl Rule {
     /// All, in bit order.
-    pub const ALL: [Rule; 9] = [
+    pub const ALL: [Rule; 11] = [
         Rule::VolumeSource,
         Rule::VolumeDrop,
+        Rule::VolumeSol,
+        Rule::VolumeConfirmed,
         Rule::RsiKnown,
         Rule::Rsi,
         Rule::BookFresh,
@@ -311,6 +317,8 @@ impl Rule {
         match self {
             Rule::VolumeSource => "volume_source",
             Rule::VolumeDrop => "volume_drop",
+            Rule::VolumeSol => "volume_sol",
+            Rule::VolumeConfirmed => "volume_confirmed",
             Rule::RsiKnown => "rsi_known",
             Rule::Rsi => "rsi",
             Rule::BookFresh => "book_fresh",
@@ -324,6 +332,46 @@ impl Rule {
     pub fn bit(self) -> u16 {
         1 << (self as u8)
     }
+}
+
+/// The volume sources, in the order of [`Decision::looks`].
+pub const VOLUME_STREAMS: [StreamId; 4] =
+    [StreamId::PumpChain, StreamId::DefiLlama, StreamId::PumpFun, StreamId::CoinGecko];
+
+/// One volume source as a decision saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SourceLook {
+    /// How far it was believed, its age and every gate included.
+    pub state: SourceState,
+    /// Why.
+    pub reason: SourceReason,
+    /// Its drop, rounded down; zero where there is none.
+    pub drop: Bps,
+    /// Age of its newest sample, ms; `u32::MAX` = never read.
+    pub age_ms: u32,
+}
+
+impl Default for SourceLook {
+    fn default() -> SourceLook {
+        SourceLook { state: SourceState::Missing, reason: SourceReason::Unread, drop: Bps(0), age_ms: u32::MAX }
+    }
+}
+
+/// Where the volume of a decision comes from: the trigger's newest sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VolumeOrigin {
+    /// What was compared with what.
+    pub definition: VolumeDefinition,
+    /// Volume of the newer window, USD.
+    pub now: Notional,
+    /// Volume of the older window, USD.
+    pub prev: Notional,
+    /// When the provider says that it was true; NONE = not known.
+    pub as_of: Time,
+    /// End of the newer window; NONE = not known.
+    pub bucket_end: Time,
+    /// When the engine got it; NONE = never.
+    pub recv: Time,
 }
 
 /// A verdict with the value and the threshold of every rule.
@@ -341,6 +389,20 @@ pub struct Decision {
     pub drop: Ratio,
     /// Threshold of it.
     pub drop_min: Ratio,
+    /// Volume drop now in SOL; zero where it is not known.
+    pub drop_sol: Ratio,
+    /// Threshold of it; zero = off.
+    pub drop_sol_min: Ratio,
+    /// OK sources of other streams that fell too.
+    pub confirmed: u8,
+    /// How many there must be.
+    pub confirmed_min: u8,
+    /// Other sources that say the contrary.
+    pub contradicted: u8,
+    /// The trigger's sample.
+    pub origin: VolumeOrigin,
+    /// Every volume source, in the order of [`VOLUME_STREAMS`].
+    pub looks: [SourceLook; VOLUME_STREAMS.len()],
     /// RSI now.
     pub rsi: Ratio,
     /// Threshold of it.

@@ -6,19 +6,23 @@
 
 pub mod bands;
 pub mod binance_spot;
+pub mod coingecko;
 pub mod defillama;
 pub mod dex;
 mod digits;
-pub mod jupiter;
-pub mod manifest;
 pub mod health;
+pub mod jupiter;
 pub mod kraken;
 pub mod lines;
+pub mod manifest;
 pub mod pumpchain;
 pub mod pumpfun;
+pub mod sampled;
 pub mod scan;
+pub mod sol_prices;
 pub mod solana;
 pub mod usd;
+pub mod utc;
 
 /// Why a frame could not become an event. `at` counts bytes from the start of the frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -55,6 +55,8 @@ pub fn instrument() -> Instrument {
 pub fn params() -> Params {
     Params {
         meme_drop: ratio("0.30"),
+        meme_drop_sol: Ratio::ZERO, // orders are the matter here: one volume source will do
+        confirmations_min: 0,
         meme_recover: Ratio(i64::MIN),
         rsi_max: ratio("45"),
         rsi_exit: Ratio(i64::MAX),
@@ -86,6 +88,7 @@ pub fn params() -> Params {
         stale_bbo_ns: 5 * SEC,
         stale_candle_ns: 600 * SEC,
         stale_volume_ns: 36 * 3600 * SEC,
+        stale_confirm_ns: 36 * 3600 * SEC,
         stale_slot_ns: 10 * SEC,
         dex_divergence: Ratio::ZERO,
     }

@@ -190,12 +190,13 @@ impl Desk {
         let slot = Slot { slot: self.slot, parent: self.slot - 1, root: self.slot - 32 };
         self.feed(StreamId::SolanaSlot, EventKind::Slot(slot));
     }
-    /// A day that fell to `now` from 100 M.
+    /// A day that fell to `now` from 100 M; no later day repeats it to the cent.
     pub fn volume(&mut self, now: &str) {
+        let days = self.now.utc_day() - NOON.utc_day();
         let sample = VolumeSample {
             definition: VolumeDefinition::UtcDay,
             state: SourceState::Ok,
-            now: usd(now),
+            now: Notional(usd(now).0 + days),
             prev: usd("100000000"),
             bucket_end: self.now.day_start(),
             ..VolumeSample::UNREAD

@@ -290,6 +290,8 @@ impl House {
         self.set("feeds", "dex_book", "\"off\"");
         self.set("feeds", "chain_scope", "\"off\"");
         self.set("feeds", "optional", "[\"binance_depth\", \"binance_trade\"]");
+        self.set("thresholds", "meme_drop_sol_pct", "0"); // one volume source tells these stories
+        self.set("thresholds", "confirmations_min", "0");
         self.set("feeds", "defillama_settle", "\"0s\"");
         self.set("feeds", "defillama_poll", "\"1s\"");
         self.set("ops", "listen", "\"127.0.0.1:0\"");

@@ -13,6 +13,8 @@ const HOUR_NS: i64 = 3_600 * NANOS_PER_SEC;
 pub fn params() -> Params {
     Params {
         meme_drop: Ratio(30_000_000),
+        meme_drop_sol: Ratio::ZERO, // fused.rs is about these two
+        confirmations_min: 0,
         meme_recover: Ratio(i64::MIN),
         rsi_max: Ratio(4_500_000_000),
         rsi_exit: Ratio(i64::MAX),
@@ -44,6 +46,7 @@ pub fn params() -> Params {
         stale_bbo_ns: 5 * NANOS_PER_SEC,
         stale_candle_ns: 400 * NANOS_PER_SEC,
         stale_volume_ns: 2 * HOUR_NS,
+        stale_confirm_ns: 2 * HOUR_NS,
         stale_slot_ns: 10 * NANOS_PER_SEC,
         dex_divergence: Ratio::ZERO,
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use sol_volume_bot::engine::signal::{Signal, SignalSetup};
-use sol_volume_bot::types::event::{SourceState, VolumeDefinition, VolumeSample};
+use sol_volume_bot::types::event::{SourceReason, SourceState, VolumeDefinition, VolumeSample};
 use sol_volume_bot::types::time::{NANOS_PER_DAY, NANOS_PER_SEC};
 use sol_volume_bot::types::{Notional, Ratio, StreamId, Time};
 use sol_volume_bot::venue::defillama::{Reader, Restated, Settings, pump_protocols};
@@ -190,7 +190,7 @@ fn the_sum_is_only_as_good_as_its_worst_part_and_restated_days_are_told() {
     let change = Restated { day: DAY / DAY_S, was: Notional(105 * USD), is: Notional(70 * USD) };
     assert_eq!(reader.on_body("pumpswap", &body(70), noon), Ok(Some(change)));
     assert_eq!(told(&reader.sample(noon)), (SourceState::Ok, 130, 200));
-    reader.on_failed("pump.fun");
+    reader.on_failed("pump.fun", SourceReason::NoAnswer);
     assert_eq!(reader.sample(noon).state, SourceState::Down);
     assert_eq!(reader.on_body("raydium", &body(1), noon), Err(DecodeError::Missing { name: "slug" }));
 }

@@ -7,7 +7,7 @@ use crate::cli::words::{span, when};
 use crate::engine::why::{StreamLook, Why};
 use crate::ledger::Named;
 use crate::types::event::SourceState;
-use crate::types::record::{Decision, PauseReason, Refused, RiskRule, Rule};
+use crate::types::record::{Decision, PauseReason, Refused, RiskRule, Rule, VOLUME_STREAMS};
 use crate::types::{Bps, Notional, Price, Qty, Ratio, StreamId};
 
 /// One rule of the signal at one moment.
@@ -108,6 +108,8 @@ fn look(rule: Rule, d: &Decision, why: Option<&Why>) -> RuleLook {
             let margin = (d.source_state == SourceState::Ok).then(|| Margin::Drop(minus(d.drop, d.drop_min)));
             (percent(d.drop), format!("> {}", percent(d.drop_min)), margin)
         }
+        Rule::VolumeSol => in_sol(d),
+        Rule::VolumeConfirmed => confirmed(d),
         Rule::RsiKnown => rsi_known(pass, why),
         Rule::Rsi => {
             let margin = (d.passed & Rule::RsiKnown.bit() != 0).then(|| Margin::Rsi(minus(d.rsi_max, d.rsi)));
@@ -140,10 +142,29 @@ type Look = (String, String, Option<Margin>);
 fn source(d: &Decision, why: Option<&Why>) -> Look {
     let state = d.source_state.name();
     let (age, max) = why.map_or((None, 0), |why| why.volume_age_ns);
-    let contradicted = if why.is_some_and(|why| why.is_contradicted) { ", contradicted" } else { "" };
+    let contradicted = if d.contradicted > 0 { ", contradicted" } else { "" };
     let old = age.map_or(String::new(), |age| format!(", {} old", span(age)));
     let needs = if max > 0 { format!("OK, <= {} old", span(max)) } else { "OK, not contradicted".to_owned() };
     (format!("{} {state}{contradicted}{old}", d.source.name()), needs, age.map(|age| Margin::Age(max - age)))
+}
+
+fn in_sol(d: &Decision) -> Look {
+    let needs = if d.drop_sol_min.0 > 0 { format!("> {}", percent(d.drop_sol_min)) } else { "off".to_owned() };
+    let is_off = d.drop_sol_min.0 == 0;
+    let margin =
+        (d.source_state == SourceState::Ok && !is_off).then(|| Margin::Drop(minus(d.drop_sol, d.drop_sol_min)));
+    (format!("{} in SOL", percent(d.drop_sol)), needs, margin)
+}
+
+/// The trigger's word stands in the rule before: here is what the other sources say.
+fn confirmed(d: &Decision) -> Look {
+    let others = VOLUME_STREAMS.into_iter().zip(d.looks).filter(|(stream, _)| *stream != d.source);
+    let told = others.map(|(stream, look)| match look.state {
+        SourceState::Ok => format!("{} {}", stream.name(), percent(Ratio(i64::from(look.drop.0) * 100))),
+        state => format!("{} {} ({})", stream.name(), state.name(), look.reason.name()),
+    });
+    let told = told.collect::<Vec<_>>().join(", ");
+    (format!("{} fell too; drops: {told}", d.confirmed), format!(">= {}", d.confirmed_min), None)
 }
 
 fn rsi_known(pass: bool, why: Option<&Why>) -> Look {

@@ -5,6 +5,7 @@
 
 mod parts;
 mod past;
+mod posts;
 mod standing;
 
 pub use parts::{alert_settings, api_key, endpoint, guard_signer, net, signer};
@@ -17,7 +18,7 @@ use crate::engine::{Engine, Setup};
 use crate::ledger::journal::{Finding, JOURNAL_DIR, Writer, WriterSettings};
 use crate::ledger::{CsvFiles, Ledger, Market};
 use crate::recovery::Past;
-use crate::ring::{EventItem, LatestMid, Sender};
+use crate::ring::{EventItem, LatestMid, LatestSlot, Sender};
 use crate::sys::clock::Clock;
 use crate::sys::cores;
 use crate::sys::files::{self, DirLock};
@@ -37,11 +38,14 @@ use crate::threads::helpers::socket::ControlSocket;
 use crate::threads::hot::{Hot, HotView};
 use crate::threads::ingest::{Ingest, IngestLinks};
 use crate::threads::runner::{Agent, Runner};
+use crate::threads::scout::{PriceAt, Scout, ScoutRings};
 use crate::topology::{self, Runners, Wiring};
+use crate::types::chain::VolumeBucket;
 use crate::types::event::Control;
 use crate::types::{Event, Qty, StreamId};
 use crate::venue::binance_spot::market::MarketSettings;
 use crate::venue::binance_spot::trade::TradeSession;
+use crate::venue::sol_prices::SolPrices;
 use crossbeam_channel::{Receiver as ChannelReceiver, Sender as ChannelSender, bounded};
 use std::io;
 use std::sync::atomic::AtomicBool;
@@ -55,6 +59,8 @@ const NEEDED: [StreamId; 4] =
     [StreamId::BinanceBbo, StreamId::BinanceCandle, StreamId::BinanceUser, StreamId::SolanaSlot];
 /// Log lines of other threads that may wait for the cold side.
 const LINES_MAX: usize = 1_024;
+/// Volume buckets that may wait for the cold side: two days of them, restored and back-filled at once.
+const BUCKETS_MAX: usize = 1_024;
 /// Operator's words that may wait for the cold side.
 const WORDS_MAX: usize = 128;
 
@@ -158,7 +164,7 @@ pub fn build(blueprint: Blueprint) -> Result<House, Failure> {
     let Wiring {
         market,
         journal_ingest,
-        scout,
+        scout: further,
         journal_scout,
         hot,
         command,
@@ -177,17 +183,19 @@ pub fn build(blueprint: Blueprint) -> Result<House, Failure> {
     let watch = gateway_watch(&common, &runners);
     let heartbeat = heartbeat(config, ground.epoch, clock, &ground.past)?;
     let hot = Hot::new(Engine::new(setup), clock, hot, Arc::clone(&view)).with_heartbeat(heartbeat.clone());
-    let mid = Arc::clone(&watch.mid);
+    let (mid, slot) = (Arc::clone(&watch.mid), Arc::new(LatestSlot::new()));
+    let further = ScoutRings { events: further, notes: journal_scout, slot: Arc::clone(&slot), mid: Arc::clone(&mid) };
+    let (scout, buckets) = scout(&blueprint, &ground.ledger, &runners.scout, further)?;
     let gateway = Gateway::new(order_link, session, clock, (command, report, journal_gateway), watch);
     let agents: [Box<dyn Agent>; 3] = [
-        Box::new(Ingest::new(links, settings, clock, (market, journal_ingest), mid)),
+        Box::new(Ingest::new(links, settings, clock, (market, journal_ingest), mid).with_slot(slot)),
         Box::new(hot),
         Box::new(gateway.with_heartbeat(heartbeat.clone())),
     ];
     let way_in = common.way_in(clock);
     let (operator, lines) = (common.operator, common.lines_rx);
-    let topology::ColdRings { ingest, scout, hot, gateway } = cold;
-    let rings = ColdRings { ingest, scout, hot, gateway, control, operator, lines, gauges };
+    let topology::ColdRings { ingest, scout: scouted, hot, gateway } = cold;
+    let rings = ColdRings { ingest, scout: scouted, hot, gateway, control, operator, lines, buckets, gauges };
     let told = (common.metrics, Arc::clone(&common.board));
     let sinks = sinks(&blueprint, (ground.ledger, ground.journal), told, alerts.as_ref());
     let needed = NEEDED.into_iter().chain(config.feeds_needed()).collect();
@@ -200,7 +208,11 @@ pub fn build(blueprint: Blueprint) -> Result<House, Failure> {
     let pollers = start_pollers(pollers, slow, clock)?;
     let (stop_trading, stop_cold) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let cold = runners.cold.spawn(vec![Box::new(cold)], clock, Arc::clone(&stop_cold)).map_err(|why| failed(&why))?;
-    let trading = set_going(runners.trading, agents, clock, &stop_trading)?;
+    let mut trading = set_going(runners.trading, agents, clock, &stop_trading)?;
+    if let Some(scout) = scout {
+        let stop = Arc::clone(&stop_trading);
+        trading.push(runners.scout.spawn(vec![Box::new(scout)], clock, stop).map_err(|why| failed(&why))?);
+    }
     let socket = open_socket(config, &way_in)?;
     let (words, lines, board, lock) = (common.words, common.lines, common.board, ground.lock);
     let config = blueprint.config;
@@ -223,6 +235,38 @@ pub fn build(blueprint: Blueprint) -> Result<House, Failure> {
         stop_cold,
         lock,
     })
+}
+
+/// The scout, known to its thread's poller, if there is a further feed to hear; and where its volume buckets come out.
+fn scout(
+    blueprint: &Blueprint,
+    ledger: &Ledger,
+    runner: &Runner,
+    rings: ScoutRings,
+) -> Result<(Option<Scout>, ChannelReceiver<VolumeBucket>), Failure> {
+    let (config, clock) = (&blueprint.config, blueprint.clock);
+    let (rows, buckets) = bounded(BUCKETS_MAX);
+    let ground = posts::Ground { config, secrets: &blueprint.secrets, net: &blueprint.net, ledger, clock };
+    let mut posts = posts::posts(&ground, rows, price_at(blueprint))?;
+    let mut token = 0;
+    for post in &mut posts {
+        let registry = runner.poller().registry().map_err(|why| failed(&why))?;
+        token = post.register(&registry, token).map_err(|why| failed(&why))?;
+    }
+    Ok(((!posts.is_empty()).then(|| Scout::new(posts, rings, clock)), buckets))
+}
+
+/// What SOL cost in past hours, asked once: only a back-fill in dollars wants to know.
+fn price_at(blueprint: &Blueprint) -> PriceAt {
+    if blueprint.config.endpoints.bitquery.is_none() || !blueprint.config.counts_chain() {
+        return Box::new(|_| None);
+    }
+    let asked = at_desk(blueprint, |desk| desk.hourly_prices(blueprint.config.symbols.spot));
+    let prices = asked.unwrap_or_else(|why| {
+        log::warn!("the back-fill stays without SOL's past prices: {why}");
+        SolPrices::default()
+    });
+    Box::new(move |at| prices.at(at))
 }
 
 /// What the gateway looks at: the kill switch, wired to the trading threads, and the newest mid.

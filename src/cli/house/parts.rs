@@ -19,10 +19,9 @@ use crate::threads::ingest::IngestLinks;
 use crate::topology::{Layout, ThreadWishes};
 use crate::types::record::PauseReason;
 use crate::types::setup::RESTING_MAX;
-use crate::types::time::{NANOS_PER_DAY, NANOS_PER_SEC};
+use crate::types::time::{NANOS_PER_DAY, NANOS_PER_MILLI, NANOS_PER_SEC};
 use crate::types::units::{QTY_SCALE, mul_div_ceil, notional_ceil};
 use crate::types::{Notional, Price, Qty, StreamId, Time};
-use crate::venue::bands::DEPTH_SAMPLE_NS;
 use crate::venue::binance_spot::candles::Interval;
 use crate::venue::binance_spot::market::{MarketSession, MarketSettings, StaleAfter};
 use crate::venue::binance_spot::sign::Signer;
@@ -109,7 +108,7 @@ pub fn market_settings(config: &Config) -> Result<MarketSettings, Failure> {
         candle,
         candles_seed: CANDLES_SEED,
         stale_after,
-        depth_sample_ns: DEPTH_SAMPLE_NS,
+        depth_sample_ns: i64::from(config.feeds.binance_depth_ms) * NANOS_PER_MILLI,
         first_data_ns: FIRST_DATA_NS,
     })
 }
@@ -253,7 +252,7 @@ pub fn pollers(config: &Config, ledger: &Ledger, clock: Clock) -> Result<PollerS
         poll_ns: feeds.defillama_poll_ns,
         reader: defillama::Settings { slugs: feeds.defillama_slugs.clone(), settle_ns: feeds.defillama_settle_ns },
     });
-    Ok(PollerSettings { defillama, pumpfun, ca_file: ends.ca_file.clone() })
+    Ok(PollerSettings { defillama, pumpfun, ca_file: ends.ca_file.clone(), ..PollerSettings::default() })
 }
 
 /// What there is to tell of the journal that earlier runs left.

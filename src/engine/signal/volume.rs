@@ -1,100 +1,83 @@
-//! The volume rule: how far memecoin volume fell, by which source, and whether that can be believed.
+//! The volume rules: how far memecoin volume fell, by which source, and whether the others bear it out.
 //!
-//! Thread: any.  Invariants: thresholds are compared by integer cross-multiplication, so a drop of exactly 30 % is
-//! never "more than 30 %"; only an OK trigger without a contradicting OK confirmation can pass; one action per UTC day.
+//! Thread: any.  Invariants: only an OK trigger that enough other OK sources confirm and none contradicts can pass, so no
+//! single source makes a trade; a source that is missing confirms nothing and its last veto stands for a day, so silence
+//! can only prevent one; one action per UTC day. Source: `volume-feeds` fact sheet, sections 2 and 9.
 
-use crate::types::event::{SourceState, StreamState, VolumeDefinition, VolumeSample};
+pub use super::source::VOLUME_FLOOR;
+
+use super::source::{Source, drop_of};
+use crate::types::event::{SourceReason, SourceState, StreamState, VolumeDefinition, VolumeSample};
+use crate::types::record::{SourceLook, VOLUME_STREAMS, VolumeOrigin};
 use crate::types::units::{RATIO_SCALE, mul_div_floor};
-use crate::types::{Notional, Params, Ratio, StreamId, Time};
+use crate::types::{Params, Ratio, StreamId, Time};
 
-/// Volume of the older window below which a ratio says nothing: 20 M USD.
-pub const VOLUME_FLOOR: Notional = Notional(20_000_000 * RATIO_SCALE);
-/// A newer window that is not above 1/20 of the older one is a fault of the source.
-const FALL_MAX: i128 = 20;
-/// A newer window that is not below 5 times the older one is a fault of the source.
-const RISE_MAX: i128 = 5;
-
-/// Which source the definition takes its trigger from; the other one confirms.
+/// Which source the definition takes its trigger from; the others confirm.
 pub fn trigger_of(definition: VolumeDefinition) -> StreamId {
     match definition {
+        VolumeDefinition::Rolling24 => StreamId::PumpChain,
         VolumeDefinition::UtcDay => StreamId::DefiLlama,
-        VolumeDefinition::Rolling24 | VolumeDefinition::Sampled24 => StreamId::PumpFun,
+        VolumeDefinition::Sampled24 => StreamId::PumpFun,
     }
 }
 
-/// The newest reading of one source.
-#[derive(Clone, Copy, Debug)]
-struct Source {
-    /// `None` = never read.
-    sample: Option<VolumeSample>,
-    /// When it was read.
-    at: Time,
-    /// The sample's own state after the gates, without its age.
-    state: SourceState,
-    /// Drop, rounded down; zero where there is none.
-    drop: Ratio,
+/// Whether 1 - now/prev > `threshold`, exactly; false where there is no ratio.
+fn is_above(now: i64, prev: i64, threshold: Ratio) -> bool {
+    let (now, kept) = cross(now, prev, threshold);
+    prev > 0 && now < kept
 }
 
-impl Source {
-    const UNREAD: Source = Source { sample: None, at: Time::NONE, state: SourceState::Missing, drop: Ratio::ZERO };
-
-    fn of(sample: &VolumeSample, at: Time) -> Source {
-        let fall = sample.prev.checked_sub(sample.now);
-        let drop = fall.and_then(|fall| mul_div_floor(fall.0, RATIO_SCALE, sample.prev.0)).map_or(Ratio::ZERO, Ratio);
-        Source { sample: Some(*sample), at, state: gated(sample), drop }
-    }
-
-    fn state(&self, now: Time, stale_ns: i64) -> SourceState {
-        let is_old = self.state == SourceState::Ok && now.since(self.at) > stale_ns;
-        if is_old { SourceState::Stale } else { self.state }
-    }
-
-    fn windows(&self) -> (Notional, Notional) {
-        self.sample.map_or((Notional::ZERO, Notional::ZERO), |sample| (sample.now, sample.prev))
-    }
+/// now x 1 and prev x (1 - threshold), both in the same unit.
+fn cross(now: i64, prev: i64, threshold: Ratio) -> (i128, i128) {
+    let kept = i128::from(RATIO_SCALE) - i128::from(threshold.0);
+    (i128::from(now) * i128::from(RATIO_SCALE), i128::from(prev) * kept)
 }
 
-/// The state that a sample claims, or a worse one if its numbers are out of any plausible range.
-fn gated(sample: &VolumeSample) -> SourceState {
-    let (now, prev) = (i128::from(sample.now.0), i128::from(sample.prev.0));
-    match sample.state {
-        SourceState::Ok if sample.now.0 == 0 => SourceState::Missing,
-        SourceState::Ok if sample.now.0 < 0 || sample.prev <= VOLUME_FLOOR => SourceState::Suspect,
-        SourceState::Ok if now * FALL_MAX <= prev || now >= prev * RISE_MAX => SourceState::Suspect,
-        claimed => claimed,
-    }
-}
-
-/// What the volume rule sees at one moment.
+/// What the volume rules see at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VolumeView {
     /// Trigger source.
     pub source: StreamId,
     /// How far to believe it now, its age included.
     pub state: SourceState,
-    /// An OK confirmation source says that volume rose.
-    pub is_contradicted: bool,
+    /// Why no further.
+    pub reason: SourceReason,
+    /// Other sources that are OK and fell too.
+    pub confirmed: u8,
+    /// Other sources whose last believed word is that volume rose.
+    pub contradicted: u8,
     /// Drop, rounded down to 1e-8; for showing, the rules use the exact one.
     pub drop: Ratio,
-    now: Notional,
-    prev: Notional,
+    /// Drop in SOL, likewise; zero where it is not known.
+    pub drop_sol: Ratio,
+    sample: VolumeSample,
+    at: Time,
 }
 
 impl VolumeView {
+    /// Whether an OK source, or one that was OK last, says the contrary.
+    pub fn is_contradicted(&self) -> bool {
+        self.contradicted > 0
+    }
     /// Whether 1 - now/prev > `threshold`, exactly.
     pub fn drop_is_above(&self, threshold: Ratio) -> bool {
-        let (now, kept) = self.cross(threshold);
-        self.prev.0 > 0 && now < kept
+        is_above(self.sample.now.0, self.sample.prev.0, threshold)
     }
     /// Whether 1 - now/prev <= `threshold`, exactly.
     pub fn drop_is_at_most(&self, threshold: Ratio) -> bool {
-        let (now, kept) = self.cross(threshold);
-        self.prev.0 > 0 && now >= kept
+        let (now, kept) = cross(self.sample.now.0, self.sample.prev.0, threshold);
+        self.sample.prev.0 > 0 && now >= kept
     }
-    /// now x 1 and prev x (1 - threshold), both in the same unit.
-    fn cross(&self, threshold: Ratio) -> (i128, i128) {
-        let kept = i128::from(RATIO_SCALE) - i128::from(threshold.0);
-        (i128::from(self.now.0) * i128::from(RATIO_SCALE), i128::from(self.prev.0) * kept)
+    /// Whether the drop in SOL is above `threshold`, exactly. A threshold of zero asks nothing; a window whose value in
+    /// SOL is not known passes no other.
+    pub fn drop_in_sol_is_above(&self, threshold: Ratio) -> bool {
+        let is_known = self.sample.now_sol.0 > 0 && self.sample.prev_sol.0 > 0;
+        threshold.0 == 0 || (is_known && is_above(self.sample.now_sol.0, self.sample.prev_sol.0, threshold))
+    }
+    /// Where the numbers come from.
+    pub fn origin(&self) -> VolumeOrigin {
+        let VolumeSample { definition, now, prev, as_of, bucket_end, .. } = self.sample;
+        VolumeOrigin { definition, now, prev, as_of, bucket_end, recv: self.at }
     }
 }
 
@@ -102,8 +85,8 @@ impl VolumeView {
 #[derive(Clone, Copy, Debug)]
 pub struct Volume {
     definition: VolumeDefinition,
-    defillama: Source,
-    pumpfun: Source,
+    /// In the order of [`VOLUME_STREAMS`].
+    sources: [Source; VOLUME_STREAMS.len()],
     acted: Option<Time>,
     /// Smallest OK drop of the trigger since then.
     low_since: Option<Ratio>,
@@ -112,56 +95,61 @@ pub struct Volume {
 impl Volume {
     /// Nothing read yet.
     pub fn new(definition: VolumeDefinition) -> Volume {
-        Volume { definition, defillama: Source::UNREAD, pumpfun: Source::UNREAD, acted: None, low_since: None }
+        Volume { definition, sources: [Source::UNREAD; VOLUME_STREAMS.len()], acted: None, low_since: None }
     }
 
     /// A source was read.
     pub fn on_sample(&mut self, stream: StreamId, sample: &VolumeSample, at: Time) {
-        let source = Source::of(sample, at);
-        match stream {
-            StreamId::DefiLlama => self.defillama = source,
-            StreamId::PumpFun => self.pumpfun = source,
-            _ => return,
-        }
-        let is_trigger = stream == trigger_of(self.definition) && sample.definition == self.definition;
-        if is_trigger && source.state == SourceState::Ok && self.acted.is_some() {
-            self.low_since = Some(self.low_since.map_or(source.drop, |low| low.min(source.drop)));
+        let Some(source) = self.source_mut(stream) else { return };
+        source.take(stream, sample, at);
+        let (drop, is_ok) = (source.drop(), source.judged(at, i64::MAX).0 == SourceState::Ok);
+        if stream == trigger_of(self.definition) && is_ok && self.acted.is_some() {
+            self.low_since = Some(self.low_since.map_or(drop, |low| low.min(drop)));
         }
     }
 
     /// A source lost its connection or fell silent: it counts again with its next sample.
     pub fn on_stream(&mut self, stream: StreamId, state: StreamState) {
-        let worse = match state {
-            StreamState::Up => return,
-            StreamState::Stale | StreamState::Gap => SourceState::Stale,
-            StreamState::Down => SourceState::Down,
-        };
-        match stream {
-            StreamId::DefiLlama => self.defillama.state = worse,
-            StreamId::PumpFun => self.pumpfun.state = worse,
-            _ => {}
+        if let Some(source) = self.source_mut(stream) {
+            source.on_stream(state);
         }
     }
 
-    /// The trigger as it stands at `now`.
-    pub fn view(&self, now: Time, stale_ns: i64) -> VolumeView {
+    fn source_mut(&mut self, stream: StreamId) -> Option<&mut Source> {
+        self.sources.iter_mut().zip(VOLUME_STREAMS).find(|(_, of)| *of == stream).map(|(source, _)| source)
+    }
+
+    fn trigger(&self) -> &Source {
+        let wanted = trigger_of(self.definition);
+        let found = self.sources.iter().zip(VOLUME_STREAMS).find(|(_, stream)| *stream == wanted);
+        found.map_or(&Source::UNREAD, |(source, _)| source)
+    }
+
+    /// The trigger as it stands at `now`, and what the others say.
+    pub fn view(&self, now: Time, params: &Params) -> VolumeView {
         let source = trigger_of(self.definition);
-        let (trigger, other) = match source {
-            StreamId::DefiLlama => (&self.defillama, &self.pumpfun),
-            _ => (&self.pumpfun, &self.defillama),
-        };
-        let is_ours = trigger.sample.is_some_and(|sample| sample.definition == self.definition);
-        let state = if is_ours { trigger.state(now, stale_ns) } else { SourceState::Missing };
-        let (other_now, other_prev) = other.windows();
-        let (volume_now, volume_prev) = if is_ours { trigger.windows() } else { (Notional::ZERO, Notional::ZERO) };
-        VolumeView {
-            source,
-            state,
-            is_contradicted: other.state(now, stale_ns) == SourceState::Ok && other_now > other_prev,
-            drop: if is_ours { trigger.drop } else { Ratio::ZERO },
-            now: volume_now,
-            prev: volume_prev,
+        let trigger = self.trigger();
+        let others = || self.sources.iter().zip(VOLUME_STREAMS).filter(|(_, stream)| *stream != source);
+        let (mut confirmed, mut contradicted) = (0, 0);
+        for (other, _) in others() {
+            confirmed += u8::from(other.agrees(now, params.stale_confirm_ns));
+            contradicted += u8::from(other.contradicts(now));
         }
+        let (state, reason) = trigger.judged(now, params.stale_volume_ns);
+        let sample = VolumeSample { definition: self.definition, ..*trigger.sample() };
+        let drop_sol = drop_of(sample.now_sol.0, sample.prev_sol.0);
+        let (drop, at) = (trigger.drop(), trigger.at());
+        VolumeView { source, state, reason, confirmed, contradicted, drop, drop_sol, sample, at }
+    }
+
+    /// Every source at `now`, in the order of [`VOLUME_STREAMS`].
+    pub fn looks(&self, now: Time, params: &Params) -> [SourceLook; VOLUME_STREAMS.len()] {
+        let mut looks = [SourceLook::default(); VOLUME_STREAMS.len()];
+        for ((look, source), stream) in looks.iter_mut().zip(&self.sources).zip(VOLUME_STREAMS) {
+            let is_trigger = stream == trigger_of(self.definition);
+            *look = source.look(now, if is_trigger { params.stale_volume_ns } else { params.stale_confirm_ns });
+        }
+        looks
     }
 
     /// The signal was acted on (now, or by an earlier run).
@@ -186,8 +174,7 @@ impl Volume {
     }
 
     fn has_new_day(&self, acted: Time) -> bool {
-        let sample = self.defillama.sample;
-        self.definition == VolumeDefinition::UtcDay && sample.is_some_and(|s| s.bucket_end > acted.day_start())
+        self.definition == VolumeDefinition::UtcDay && self.trigger().sample().bucket_end > acted.day_start()
     }
 }
 

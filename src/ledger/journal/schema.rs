@@ -18,7 +18,7 @@ use crate::types::params::{ParamKey, Params};
 use crate::types::reconcile::{Difference, DifferenceKind, ReconcileCount, ReconcileTrigger, Reconciled, RestingOrder};
 use crate::types::record::{
     Decision, EquityRow, ExitReason, FillRow, Hold, KillStep, Lost, OrderRow, OrderStatus, PauseReason, Record,
-    Refused, Repost, RiskRule, TradeRow, Verb, Verdict, WireNote,
+    Refused, Repost, RiskRule, SourceLook, TradeRow, Verb, Verdict, VolumeOrigin, WireNote,
 };
 use crate::types::setup::{OpenPosition, PauseSet, Setup};
 use crate::types::time::Time;
@@ -58,8 +58,11 @@ fields! {
     TradeRow { trade_no opened closed qty entry_px exit_px fees pnl slippage reason }
     EquityRow { cash position mid equity realized unrealized drawdown }
     Decision {
-        verdict passed source_state source drop drop_min rsi rsi_max mid support_low support_high
+        verdict passed source_state source drop drop_min drop_sol drop_sol_min confirmed confirmed_min contradicted origin
+        looks rsi rsi_max mid support_low support_high
     }
+    SourceLook { state reason drop age_ms }
+    VolumeOrigin { definition now prev as_of bucket_end recv }
     Refused { rule tranche value limit }
     Repost { slot id old_price new_price kept }
     Instrument {

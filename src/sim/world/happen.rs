@@ -366,7 +366,7 @@ impl World {
         let sample = VolumeSample {
             definition: VolumeDefinition::UtcDay,
             state: SourceState::Ok,
-            now: Notional(27_040_000_000_000_000),
+            now: Notional(27_040_000_000_000_000 + self.now.utc_day()), // no day repeats another to the cent
             prev: Notional(42_620_000_000_000_000),
             reason: SourceReason::None,
             bucket_end: self.now.day_start(),

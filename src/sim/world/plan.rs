@@ -172,6 +172,8 @@ fn ratio(text: &str) -> Ratio {
 fn numbers(chance: &mut Chance) -> Params {
     Params {
         meme_drop: ratio("0.30"),
+        meme_drop_sol: Ratio::ZERO, // one source only in this world
+        confirmations_min: 0,
         meme_recover: Ratio(i64::MIN),
         rsi_max: ratio("45"),
         rsi_exit: Ratio(i64::MAX),
@@ -203,6 +205,7 @@ fn numbers(chance: &mut Chance) -> Params {
         stale_bbo_ns: 5 * NANOS_PER_SEC,
         stale_candle_ns: 600 * NANOS_PER_SEC,
         stale_volume_ns: 36 * 3_600 * NANOS_PER_SEC,
+        stale_confirm_ns: 36 * 3_600 * NANOS_PER_SEC,
         stale_slot_ns: 10 * NANOS_PER_SEC,
         dex_divergence: Ratio::ZERO,
     }

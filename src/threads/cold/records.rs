@@ -7,9 +7,10 @@ use serde_json::json;
 
 use super::{Cold, NO_OP_NS};
 use crate::engine::venues::Offer;
-use crate::ledger::{Row, rules_json};
+use crate::ledger::{Row, rules_json, volume_json};
 use crate::telemetry::alerts::AlertText;
 use crate::telemetry::metrics::{quote, seconds};
+use crate::telemetry::status::VolumeStatus;
 use crate::telemetry::{Level, Line, reconcile_line};
 use crate::types::command::Alert;
 use crate::types::event::{Control, Event, EventKind, Slot, StreamState, VolumeSample};
@@ -131,9 +132,10 @@ impl Cold {
         let drop = Ratio::of(sample.prev.0.saturating_sub(sample.now.0), sample.prev.0).unwrap_or(Ratio::ZERO);
         let ratio = drop.0 as f64 / RATIO_SCALE as f64;
         self.sinks.metrics.volume_drop.with_label_values(&[source.name()]).set(ratio);
-        self.status.volumes.retain(|(known, _, _)| *known != source);
-        self.status.volumes.push((source, drop, sample.state));
-        self.status.volumes.sort_by_key(|(known, _, _)| *known);
+        let VolumeSample { state, reason, .. } = sample;
+        self.status.volumes.retain(|known| known.source != source);
+        self.status.volumes.push(VolumeStatus { source, drop, state, reason, at: self.at });
+        self.status.volumes.sort_by_key(|known| known.source);
         self.sinks.ledger.push(Row::Volume(source, sample));
     }
 
@@ -289,7 +291,8 @@ impl Cold {
         let (name, rules) = (verdict_name(decision.verdict), rules_json(decision));
         let failed = failing(&rules);
         let msg = if failed.is_empty() { "every rule holds".to_owned() } else { format!("not holding: {failed}") };
-        self.sinks.lines.put(&Line::info(at, name, msg).with("rules", rules));
+        let line = Line::info(at, name, msg).with("rules", rules).with("volume", volume_json(decision));
+        self.sinks.lines.put(&line);
         self.tell_decision(decision, &failed);
     }
 

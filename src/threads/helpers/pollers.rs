@@ -4,19 +4,22 @@
 //! Writes: the sink given at start.  Invariants: a failure is a `Down` sample and a note, never a silence; a stopped
 //! poller leaves its wait at once and a running request within its time limit.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
-use super::sources::{Llama, Pump, Source};
+use super::sources::{Gecko, HourlyPrices, Llama, Pump, Source};
 use super::web;
 use crate::sys::clock::Clock;
 use crate::sys::net::tls::TlsSetupError;
 use crate::types::event::StreamState;
 use crate::types::time::NANOS_PER_SEC;
 use crate::types::{Event, EventKind, StreamId, Time};
+use crate::venue::sampled::Reading;
 use crate::venue::{defillama, pumpfun};
 
 pub use super::sources::PollNote;
@@ -47,7 +50,46 @@ pub struct PumpSettings {
     /// How old the newest reading may be, ns.
     pub stale_ns: i64,
     /// Readings of earlier runs, oldest first.
-    pub readings: Vec<pumpfun::Reading>,
+    pub readings: Vec<Reading>,
+}
+
+/// CoinGecko.
+#[derive(Clone, Debug)]
+pub struct CoinGeckoSettings {
+    /// Base address, a path prefix kept.
+    pub base_url: String,
+    /// Category whose volume is read, [`crate::venue::coingecko::CATEGORY`].
+    pub category: String,
+    /// Time between polls, ns.
+    pub poll_ns: i64,
+    /// The account's key; `None` = asked without one.
+    pub key: Option<ApiKey>,
+    /// Readings of earlier runs, oldest first.
+    pub readings: Vec<Reading>,
+}
+
+/// A key that travels in a header. Its value is never shown.
+#[derive(Clone)]
+pub struct ApiKey {
+    /// `x-cg-demo-api-key` or `x-cg-pro-api-key`.
+    pub header: &'static str,
+    /// The secret.
+    pub value: String,
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}: hidden", self.header)
+    }
+}
+
+/// SOL's hourly prices, which say a volume in SOL.
+#[derive(Clone, Debug)]
+pub struct SolPriceSettings {
+    /// REST base of Binance, a path prefix kept.
+    pub base_url: String,
+    /// As Binance writes it: `SOLUSDT`.
+    pub symbol: String,
 }
 
 /// What is polled.
@@ -57,6 +99,10 @@ pub struct PollerSettings {
     pub defillama: Option<LlamaSettings>,
     /// `None` = not polled.
     pub pumpfun: Option<PumpSettings>,
+    /// `None` = not polled.
+    pub coingecko: Option<CoinGeckoSettings>,
+    /// `None` = samples do not say their windows in SOL.
+    pub sol_prices: Option<SolPriceSettings>,
     /// PEM file of an additional root certificate.
     pub ca_file: Option<PathBuf>,
 }
@@ -101,8 +147,13 @@ impl Pollers {
         if let Some(pump) = settings.pumpfun {
             sources.push(("poll-pumpfun", pump.poll_ns, Box::new(Pump::new(pump)?)));
         }
+        if let Some(gecko) = settings.coingecko {
+            sources.push(("poll-coingecko", gecko.poll_ns, Box::new(Gecko::new(gecko))));
+        }
+        let prices = settings.sol_prices.map(|prices| Arc::new(Mutex::new(HourlyPrices::new(&prices))));
         for (name, poll_ns, source) in sources {
-            let poller = Poller { clock, agent: agent.clone(), poll_ns, emit: emit.clone(), state: None };
+            let prices = prices.clone();
+            let poller = Poller { clock, agent: agent.clone(), poll_ns, emit: emit.clone(), state: None, prices };
             let (stopped, end, note) = (stopped.clone(), end.clone(), note.clone());
             let run = move || {
                 poller.run(source, note, &stopped);
@@ -131,6 +182,8 @@ struct Poller<E> {
     poll_ns: i64,
     emit: E,
     state: Option<StreamState>,
+    /// Shared by all: the lock guards one request in ten minutes.
+    prices: Option<Arc<Mutex<HourlyPrices>>>,
 }
 
 impl<E: FnMut(Event)> Poller<E> {
@@ -138,13 +191,18 @@ impl<E: FnMut(Event)> Poller<E> {
         let mut jitter = Jitter(self.clock.now().0.unsigned_abs() | 1);
         loop {
             let round = source.round(&self.agent, self.clock, &mut note);
+            let mut sample = source.sample(self.clock.now());
+            if let Some(prices) = &self.prices {
+                let mut prices = prices.lock().unwrap_or_else(PoisonError::into_inner);
+                prices.fill(&mut sample, &self.agent, self.clock.now(), &mut note);
+            }
             let now = self.clock.now();
             let state = if round.is_whole { StreamState::Up } else { StreamState::Down };
             if self.state != Some(state) {
                 self.state = Some(state);
                 self.tell(source.stream(), EventKind::Stream(state), now);
             }
-            self.tell(source.stream(), EventKind::Volume(source.sample(now)), now);
+            self.tell(source.stream(), EventKind::Volume(sample), now);
             let usual = if round.is_whole { self.poll_ns } else { self.poll_ns.min(RETRY_NS) };
             let wait = jitter.spread(round.wait_ns.unwrap_or(usual).max(usual));
             if stopped.recv_timeout(Duration::from_nanos(wait)) != Err(RecvTimeoutError::Timeout) {
@@ -178,7 +236,6 @@ mod tests {
     use crate::threads::helpers::web::tests::Server;
     use crate::types::event::SourceState;
     use crate::types::time::NANOS_PER_DAY;
-    use crate::venue::pumpfun::Reading;
 
     const PATIENCE: Duration = Duration::from_secs(20);
 

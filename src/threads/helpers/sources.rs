@@ -1,23 +1,28 @@
-//! What the pollers ask: DeFiLlama's summaries and list, pump.fun's one address.
+//! What the pollers ask: DeFiLlama's summaries and list, pump.fun's one address, CoinGecko's categories.
 //!
 //! Runs on: helper threads, one source each.  Invariants: each round says of every part whether it was read; a part that
 //! was not is asked for whole the next time; nothing here waits except in a request.
 
 use std::fmt;
 
-use super::pollers::{LlamaSettings, PumpSettings};
+use super::pollers::{CoinGeckoSettings, LlamaSettings, PumpSettings, SolPriceSettings};
 use super::web::{FetchError, Fetched, Poll};
 use crate::sys::clock::Clock;
-use crate::types::event::VolumeSample;
+use crate::types::event::{SourceReason, VolumeSample};
 use crate::types::time::NANOS_PER_SEC;
 use crate::types::{StreamId, Time};
 use crate::venue::defillama::{self, Restated};
-use crate::venue::{DecodeError, pumpfun};
+use crate::venue::sol_prices::{self, SolPrices};
+use crate::venue::{DecodeError, coingecko, pumpfun};
 
 /// Longest wait that a server's Retry-After can impose.
 const RETRY_AFTER_MAX_NS: i64 = 3_600 * NANOS_PER_SEC;
 /// Wait after a 429 that names no time, in intervals.
 const BUSY_INTERVALS: i64 = 2;
+/// Between two looks at SOL's hourly prices.
+const PRICES_EVERY_NS: i64 = 600 * NANOS_PER_SEC;
+/// The same after a failure.
+const PRICES_RETRY_NS: i64 = 30 * NANOS_PER_SEC;
 /// The protocol list is looked at once in this many polls.
 const LIST_EVERY: u32 = 256;
 
@@ -151,7 +156,7 @@ impl Source for Llama {
                 Ok(Fetched::Unchanged) => Ok(None),
                 Ok(Fetched::Body(body)) => self.reader.on_body(slug, &body, clock.now()).map_err(|e| bad_body(&e)),
                 Err(error) => {
-                    self.reader.on_failed(slug);
+                    self.reader.on_failed(slug, reason_of(&error));
                     round.failed(&error, self.poll_ns);
                     Err(error.to_string())
                 }
@@ -215,7 +220,7 @@ impl Source for Pump {
                 self.reader.on_body(&self.body, clock.now()).map(drop).map_err(|error| bad_body(&error))
             }
             Err(error) => {
-                self.reader.on_failed();
+                self.reader.on_failed(reason_of(&error));
                 round.failed(&error, self.poll_ns);
                 Err(error.to_string())
             }
@@ -230,6 +235,106 @@ impl Source for Pump {
 
     fn sample(&self, now: Time) -> VolumeSample {
         self.reader.sample(now)
+    }
+}
+
+/// CoinGecko: the category list.
+pub(super) struct Gecko {
+    reader: coingecko::Reader,
+    poll_ns: i64,
+    poll: Poll,
+    /// The body that a 304 confirms.
+    body: Vec<u8>,
+}
+
+impl Gecko {
+    pub(super) fn new(settings: CoinGeckoSettings) -> Gecko {
+        let mut reader = coingecko::Reader::new(&settings.category);
+        reader.restore(settings.readings);
+        let base = settings.base_url.trim_end_matches('/');
+        let poll = Poll::new(format!("{base}{}", coingecko::CATEGORIES_PATH));
+        let poll = settings.key.into_iter().fold(poll, |poll, key| poll.with_secret(key.header, key.value));
+        Gecko { reader, poll_ns: settings.poll_ns, poll, body: Vec::new() }
+    }
+}
+
+impl Source for Gecko {
+    fn stream(&self) -> StreamId {
+        StreamId::CoinGecko
+    }
+
+    fn round(&mut self, agent: &ureq::Agent, clock: Clock, note: &mut dyn FnMut(PollNote)) -> Round {
+        let mut round = Round::GOOD;
+        let read = match self.poll.fetch(agent) {
+            Ok(fetched) => {
+                if let Fetched::Body(body) = fetched {
+                    self.body = body;
+                }
+                self.reader.on_body(&self.body, clock.now()).map(drop).map_err(|error| bad_body(&error))
+            }
+            Err(error) => {
+                self.reader.on_failed(reason_of(&error));
+                round.failed(&error, self.poll_ns);
+                Err(error.to_string())
+            }
+        };
+        if let Err(reason) = read {
+            self.poll.forget();
+            round.is_whole = false;
+            note(PollNote::Failed { stream: StreamId::CoinGecko, part: "categories".to_owned(), reason });
+        }
+        round
+    }
+
+    fn sample(&self, now: Time) -> VolumeSample {
+        self.reader.sample(now)
+    }
+}
+
+/// SOL's hourly prices, shared by the sources: whichever polls first after they fell due asks for all.
+pub(super) struct HourlyPrices {
+    prices: SolPrices,
+    poll: Poll,
+    due: Time,
+}
+
+impl HourlyPrices {
+    pub(super) fn new(settings: &SolPriceSettings) -> HourlyPrices {
+        let base = settings.base_url.trim_end_matches('/');
+        let poll = Poll::new(format!("{base}{}", sol_prices::klines_path(&settings.symbol)));
+        HourlyPrices { prices: SolPrices::default(), poll, due: Time::NONE }
+    }
+
+    /// Asks if it is time to, and says the sample's windows in SOL.
+    pub(super) fn fill(
+        &mut self,
+        sample: &mut VolumeSample,
+        agent: &ureq::Agent,
+        now: Time,
+        note: &mut dyn FnMut(PollNote),
+    ) {
+        if now >= self.due {
+            let read = match self.poll.fetch(agent) {
+                Ok(Fetched::Unchanged) => Ok(()),
+                Ok(Fetched::Body(body)) => self.prices.on_body(&body, now).map_err(|error| bad_body(&error)),
+                Err(error) => Err(error.to_string()),
+            };
+            self.due = now.plus(if read.is_ok() { PRICES_EVERY_NS } else { PRICES_RETRY_NS });
+            if let Err(reason) = read {
+                self.poll.forget();
+                note(PollNote::Failed { stream: StreamId::BinanceCandle, part: "hourly prices".to_owned(), reason });
+            }
+        }
+        self.prices.fill(sample);
+    }
+}
+
+/// Why a source is down that could not be asked.
+fn reason_of(error: &FetchError) -> SourceReason {
+    match error {
+        FetchError::Status { .. } => SourceReason::Refused,
+        FetchError::TooLong => SourceReason::Unreadable,
+        FetchError::Timeout | FetchError::Io { .. } => SourceReason::NoAnswer,
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Thread: a helper's own; never an agent's.  Invariants: certificates are always checked, against the same roots as
 //! the trading connections; every request ends (connect 3 s, 10 s in all, body at most 16 MiB); an error's text never
-//! holds the address, which may hold a key.
+//! holds the address or a header, which may hold a key.
 
 use std::fmt;
 use std::io::{Read, Write};
@@ -77,12 +77,19 @@ pub enum Fetched {
 pub struct Poll {
     url: String,
     etag: Option<String>,
+    /// Name and value of a header that is sent and never shown.
+    secret: Option<(&'static str, String)>,
 }
 
 impl Poll {
     /// Nothing fetched yet.
     pub fn new(url: String) -> Poll {
-        Poll { url, etag: None }
+        Poll { url, etag: None, secret: None }
+    }
+
+    /// With a header that holds a secret.
+    pub fn with_secret(self, name: &'static str, value: String) -> Poll {
+        Poll { secret: Some((name, value)), ..self }
     }
 
     /// One request.
@@ -90,6 +97,9 @@ impl Poll {
         let mut request = agent.get(&self.url);
         if let Some(etag) = &self.etag {
             request = request.header("If-None-Match", etag);
+        }
+        if let Some((name, value)) = &self.secret {
+            request = request.header(*name, value);
         }
         let mut response = request.call().map_err(|error| in_words(&error))?;
         let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);

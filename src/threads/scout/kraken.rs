@@ -38,7 +38,9 @@ impl KrakenPost {
         match self.rest.turn(now) {
             None => {}
             Some(Ok(answer)) if answer.status == 200 => match self.session.on_audit(answer.body, answer.recv) {
-                Ok(Some(finding)) if !finding.agrees => log::warn!("Kraken's REST book disagrees with ours: {finding:?}"),
+                Ok(Some(finding)) if !finding.agrees => {
+                    log::warn!("Kraken's REST book disagrees with ours: {finding:?}")
+                }
                 Ok(_) => {}
                 Err(why) => log::warn!("the audit of Kraken's book failed: {why}"),
             },

@@ -35,7 +35,8 @@ pub(super) struct Summary {
 /// Reads the body of `/summary/dexs/{slug}`.
 ///
 /// Errors: [`DecodeError::Syntax`] for what is not JSON, [`DecodeError::Missing`] for an object without a chart (an
-/// error message), [`DecodeError::BadNumber`] with the byte offset.
+/// error message), [`DecodeError::BadNumber`] with the byte offset, [`DecodeError::Contradiction`] for a day that is told
+/// twice with different values.
 pub(super) fn summary(body: &[u8]) -> Result<Summary, DecodeError> {
     let raw: RawSummary = serde_json::from_slice(body).map_err(|error| syntax_at(body, &error))?;
     let chart = raw.chart.ok_or(DecodeError::Missing { name: "totalDataChart" })?;
@@ -46,6 +47,10 @@ pub(super) fn summary(body: &[u8]) -> Result<Summary, DecodeError> {
         }
     }
     days.sort_by_key(|bucket: &Bucket| bucket.day);
+    let is_torn = |pair: &[Bucket]| matches!(pair, [a, b] if a.day == b.day && a.usd != b.usd);
+    if days.windows(2).any(is_torn) {
+        return Err(DecodeError::Contradiction { name: "totalDataChart" });
+    }
     let total = |value: Option<&RawValue>| value.map_or(Ok(None), |value| usd_in(body, value));
     Ok(Summary { days, totals: [total(raw.total24h)?, total(raw.total48hto24h)?] })
 }

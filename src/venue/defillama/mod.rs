@@ -1,7 +1,7 @@
 //! DeFiLlama: daily volume of a set of protocols (pump.fun and PumpSwap), summed; last UTC day against the one before.
 //!
-//! Thread: any.  Invariants: the chart decides, never `change_1d`; today's partial bucket never counts; the sum is
-//! [`SourceState::Ok`] only if every protocol is.  Source: `volume-feeds` fact sheet, sections 3.1 to 3.4.
+//! Thread: any.  Invariants: the chart decides, never `change_1d`; today's partial bucket never counts; a chart that ends
+//! before one seen earlier is old data sent again; the sum is [`SourceState::Ok`] only if every protocol is.  Source: `volume-feeds` fact sheet, sections 3.1 to 3.4.
 
 mod body;
 
@@ -52,19 +52,15 @@ struct Bucket {
     usd: Notional,
 }
 
-/// How the last attempt to read a protocol went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Health {
-    Read,
-    Down,
-    Suspect,
-}
+/// How far something is believed, and why no further.
+type Judged = (SourceState, SourceReason);
 
 /// One protocol.
 #[derive(Clone, Debug)]
 struct Series {
     slug: String,
-    health: Health,
+    /// What is wrong with the newest answer.
+    fault: Option<Judged>,
     /// Newest last.
     days: Vec<Bucket>,
     /// The provider's own totals: yesterday, the day before.
@@ -84,52 +80,65 @@ pub struct Reader {
 impl Reader {
     /// Nothing read yet: every protocol is down.
     pub fn new(settings: &Settings) -> Reader {
-        let unread =
-            |slug: &String| Series { slug: slug.clone(), health: Health::Down, days: Vec::new(), totals: [None; 2] };
+        let unread = |slug: &String| {
+            let fault = Some((SourceState::Down, SourceReason::Unread));
+            Series { slug: slug.clone(), fault, days: Vec::new(), totals: [None; 2] }
+        };
         Reader { settle_ns: settings.settle_ns, series: settings.slugs.iter().map(unread).collect() }
     }
 
     /// Takes the body of a summary that came with status 200; the newest restated day, if there is one.
     ///
     /// Errors: [`DecodeError`]: an HTML page, a plain text or another object makes the protocol down, a number that is
-    /// none makes it suspect, until its next good body.
+    /// none makes it suspect, until its next good body. A chart that ends before the one known is not taken over.
     pub fn on_body(&mut self, slug: &str, body: &[u8], now: Time) -> Result<Option<Restated>, DecodeError> {
         let Some(series) = self.series.iter_mut().find(|series| series.slug == slug) else {
             return Err(DecodeError::Missing { name: "slug" });
         };
+        let today = now.utc_day();
+        let closed = |days: &[Bucket]| days.iter().rev().map(|bucket| bucket.day).find(|day| *day < today);
         match body::summary(body) {
+            Ok(summary) if closed(&summary.days) < closed(&series.days) => {
+                series.fault = Some((SourceState::Stale, SourceReason::Repeated));
+                Ok(None)
+            }
             Ok(summary) => {
-                let restated = restated(&series.days, &summary.days, now.utc_day());
+                let restated = restated(&series.days, &summary.days, today);
                 series.days = summary.days;
                 series.totals = summary.totals;
-                series.health = Health::Read;
+                series.fault = None;
                 Ok(restated)
             }
             Err(error) => {
-                let is_number = matches!(error, DecodeError::BadNumber { .. });
-                series.health = if is_number { Health::Suspect } else { Health::Down };
+                series.fault = Some(match error {
+                    DecodeError::BadNumber { .. } => (SourceState::Suspect, SourceReason::Implausible),
+                    DecodeError::Contradiction { .. } => (SourceState::Suspect, SourceReason::Contradiction),
+                    _ => (SourceState::Down, SourceReason::Unreadable),
+                });
                 Err(error)
             }
         }
     }
 
     /// The request failed, or the answer was not 200.
-    pub fn on_failed(&mut self, slug: &str) {
-        self.series.iter_mut().filter(|series| series.slug == slug).for_each(|series| series.health = Health::Down);
+    pub fn on_failed(&mut self, slug: &str, reason: SourceReason) {
+        let failed = self.series.iter_mut().filter(|series| series.slug == slug);
+        failed.for_each(|series| series.fault = Some((SourceState::Down, reason)));
     }
 
     /// What all protocols together say at `now`.
     pub fn sample(&self, now: Time) -> VolumeSample {
-        let mut state = if self.series.is_empty() { SourceState::Missing } else { SourceState::Ok };
+        let good = (SourceState::Ok, SourceReason::None);
+        let mut judged = if self.series.is_empty() { (SourceState::Missing, SourceReason::Unread) } else { good };
         let mut sums = [Notional::ZERO; 2];
         let mut bucket_end = None;
         for series in &self.series {
             let (own, pair) = self.judge(series, now);
-            state = worse(state, own);
+            judged = worse(judged, own);
             for (sum, bucket) in sums.iter_mut().zip(pair) {
                 match sum.checked_add(bucket.map_or(Notional::ZERO, |bucket| bucket.usd)) {
                     Some(total) => *sum = total,
-                    None => state = worse(state, SourceState::Suspect),
+                    None => judged = worse(judged, (SourceState::Suspect, SourceReason::Implausible)),
                 }
             }
             let end = pair[0].map_or(Time::NONE, |bucket| Time((bucket.day + 1).saturating_mul(NANOS_PER_DAY)));
@@ -139,8 +148,8 @@ impl Reader {
         let bucket_end = bucket_end.unwrap_or(Time::NONE);
         VolumeSample {
             definition: VolumeDefinition::UtcDay,
-            state,
-            reason: SourceReason::None,
+            state: judged.0,
+            reason: judged.1,
             now: now_usd,
             prev: prev_usd,
             bucket_end,
@@ -155,7 +164,8 @@ impl Reader {
     }
 
     /// State of one protocol and its two days: the steps of section 3.4, the most telling fault first.
-    fn judge(&self, series: &Series, now: Time) -> (SourceState, Pair) {
+    fn judge(&self, series: &Series, now: Time) -> (Judged, Pair) {
+        use {SourceReason as Why, SourceState as State};
         let yesterday = now.utc_day() - 1;
         let closed = || series.days.iter().rev().copied().find(|bucket| bucket.day <= yesterday);
         let of_day = |day: i64| series.days.iter().rev().copied().find(|bucket| bucket.day == day);
@@ -163,30 +173,31 @@ impl Reader {
         let before = newest.and_then(|newest| of_day(newest.day - 1));
         let pair = [newest, before];
         let is_settled = now.since(now.day_start()) >= self.settle_ns;
-        let state = match (series.health, newest, before) {
-            (Health::Down, ..) => SourceState::Down,
-            (Health::Suspect, ..) => SourceState::Suspect,
-            (Health::Read, None, _) => SourceState::Missing,
-            (Health::Read, Some(newest), _) if newest.day < yesterday || !is_settled => SourceState::Stale,
-            (Health::Read, Some(newest), _) if newest.usd.0 == 0 => SourceState::Missing,
-            (Health::Read, Some(_), None) => SourceState::Missing,
-            (Health::Read, Some(newest), Some(before)) if newest.usd == before.usd => SourceState::Filled,
-            (Health::Read, Some(newest), Some(before)) => plausible(newest, before, series.totals),
+        let judged = match (series.fault, newest, before) {
+            (Some(fault), ..) => fault,
+            (None, None, _) => (State::Missing, Why::NoValue),
+            (None, Some(newest), _) if newest.day < yesterday => (State::Stale, Why::TooOld),
+            (None, Some(_), _) if !is_settled => (State::Stale, Why::Settling),
+            (None, Some(newest), _) if newest.usd.0 == 0 => (State::Missing, Why::NoValue),
+            (None, Some(_), None) => (State::Missing, Why::NoValue),
+            (None, Some(newest), Some(before)) if newest.usd == before.usd => (State::Filled, Why::Repeated),
+            (None, Some(newest), Some(before)) => plausible(newest, before, series.totals),
         };
-        (state, pair)
+        (judged, pair)
     }
 }
 
 /// Suspect if a day is negative or the provider's own totals differ from the chart by more than 1 %.
-fn plausible(newest: Bucket, before: Bucket, totals: [Option<Notional>; 2]) -> SourceState {
+fn plausible(newest: Bucket, before: Bucket, totals: [Option<Notional>; 2]) -> Judged {
     let differs =
         |total: Option<Notional>, bucket: Bucket| total.is_some_and(|total| differs_by(total, bucket.usd, 100));
     let [total, total_before] = totals;
-    let is_negative = newest.usd.0 < 0 || before.usd.0 < 0;
-    if is_negative || differs(total, newest) || differs(total_before, before) {
-        SourceState::Suspect
+    if newest.usd.0 < 0 || before.usd.0 < 0 {
+        (SourceState::Suspect, SourceReason::Implausible)
+    } else if differs(total, newest) || differs(total_before, before) {
+        (SourceState::Suspect, SourceReason::Contradiction)
     } else {
-        SourceState::Ok
+        (SourceState::Ok, SourceReason::None)
     }
 }
 
@@ -204,9 +215,9 @@ fn restated(old: &[Bucket], new: &[Bucket], today: i64) -> Option<Restated> {
     })
 }
 
-/// The state that tells more against acting.
-fn worse(a: SourceState, b: SourceState) -> SourceState {
-    let rank = |state: SourceState| match state {
+/// The one that tells more against acting.
+fn worse(a: Judged, b: Judged) -> Judged {
+    let rank = |judged: Judged| match judged.0 {
         SourceState::Ok => 0,
         SourceState::Filled => 1,
         SourceState::Suspect => 2,

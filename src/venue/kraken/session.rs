@@ -358,8 +358,7 @@ impl KrakenSession {
             }
             self.trade_id = row.trade_id;
             self.trade.fresh(recv, emit);
-            let trade =
-                Trade { price: row.price, qty: row.qty, aggressor: row.aggressor, trade_id: row.trade_id };
+            let trade = Trade { price: row.price, qty: row.qty, aggressor: row.aggressor, trade_id: row.trade_id };
             emit(event(StreamId::KrakenTrade, recv, row.venue_time, EventKind::Trade(trade)));
         }
         kind
@@ -375,8 +374,7 @@ impl KrakenSession {
             feed.on_timer(now, times, &mut self.requests, &mut |text| out(conn, text));
         }
         let open = self.feeds.iter().filter(|feed| feed.conn.is_some());
-        let (opened, heard) =
-            (open.clone().map(|feed| feed.opened).min(), open.map(|feed| feed.heard).max());
+        let (opened, heard) = (open.clone().map(|feed| feed.opened).min(), open.map(|feed| feed.heard).max());
         let silent = heard.is_some_and(|heard| now.since(heard) > self.settings.silence_ns);
         for health in [&mut self.book, &mut self.ticker, &mut self.trade] {
             health.on_timer(opened, self.settings.first_data_ns, now, emit);

@@ -1,27 +1,19 @@
 //! pump.fun's 24 h volume from a configured address: a rolling number, compared with our own reading of 24 h ago.
 //!
-//! Thread: any.  Invariants: readings rise in time and are bounded; without a reading of 24 h ago (within 15 minutes)
-//! there is no ratio, so a fresh start confirms nothing for a day unless earlier readings are handed back.
+//! Thread: any.  Invariants: the number comes from its own text at one JSON pointer; what [`Sampled`] keeps.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
 use super::DecodeError;
+use super::sampled::Sampled;
 use super::usd::{syntax_at, usd_in};
-use crate::types::event::{SourceReason, SourceState, VolumeDefinition, VolumeSample};
-use crate::types::time::{NANOS_PER_DAY, NANOS_PER_SEC};
+use crate::types::event::{SourceReason, SourceState, VolumeSample};
 use crate::types::{Notional, Time};
 
-const MINUTE_NS: i64 = 60 * NANOS_PER_SEC;
-/// Kept readings are at least this far apart.
-pub const SPACING_NS: i64 = 5 * MINUTE_NS;
-/// Readings kept: 49 hours.
-pub const READINGS_MAX: usize = 49 * 12;
-/// How far from exactly 24 h ago the older reading may lie.
-const TOLERANCE_NS: i64 = 15 * MINUTE_NS;
-/// A number that stands still for this long is a provider that stands still.
-const FROZEN_NS: i64 = 30 * MINUTE_NS;
+pub use super::sampled::{READINGS_MAX, Reading, SPACING_NS};
+
 /// Steps a pointer may have.
 const POINTER_STEPS_MAX: usize = 16;
 
@@ -36,58 +28,27 @@ pub enum PointerError {
     TooDeep,
 }
 
-/// One reading of the rolling number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reading {
-    /// When it was read.
-    pub at: Time,
-    /// The number, USD.
-    pub usd: Notional,
-}
-
-/// How the last attempt went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Health {
-    Read,
-    Down,
-    Missing,
-    Suspect,
-}
-
-/// Reads the number, remembers it for a day, says what it is worth.
+/// Reads the number, remembers it for two days, says what it is worth.
 #[derive(Clone, Debug)]
 pub struct Reader {
     steps: Vec<String>,
-    stale_ns: i64,
-    health: Health,
-    latest: Option<Reading>,
-    /// When the number last changed.
-    changed: Time,
-    /// At least [`SPACING_NS`] apart, oldest first.
-    kept: VecDeque<Reading>,
+    sampled: Sampled,
 }
 
 impl Reader {
     /// Nothing read yet; `stale_ns` = how old the newest reading may be.
     pub fn new(pointer: &str, stale_ns: i64) -> Result<Reader, PointerError> {
-        let steps = steps_of(pointer)?;
-        let kept = VecDeque::with_capacity(READINGS_MAX + 1);
-        Ok(Reader { steps, stale_ns, health: Health::Down, latest: None, changed: Time::NONE, kept })
+        Ok(Reader { steps: steps_of(pointer)?, sampled: Sampled::new(stale_ns) })
     }
 
     /// Hands back the readings of an earlier run; those out of order or not positive are left out.
     pub fn restore(&mut self, readings: impl IntoIterator<Item = Reading>) {
-        for reading in readings {
-            let is_newer = self.latest.is_none_or(|latest| reading.at > latest.at);
-            if is_newer && reading.usd.0 > 0 {
-                self.keep(reading);
-            }
-        }
+        self.sampled.restore(readings);
     }
 
     /// The readings to keep over a restart, oldest first.
     pub fn readings(&self) -> impl Iterator<Item = Reading> + '_ {
-        self.kept.iter().copied()
+        self.sampled.readings()
     }
 
     /// Takes a body that came with status 200; the number in it.
@@ -100,73 +61,26 @@ impl Reader {
             Some(usd) if usd.0 > 0 => Ok(usd),
             _ => Err(DecodeError::Missing { name: "volume" }),
         });
-        self.health = match read {
-            Ok(_) => Health::Read,
-            Err(DecodeError::Missing { .. }) => Health::Missing,
-            Err(DecodeError::BadNumber { .. } | DecodeError::Contradiction { .. }) => Health::Suspect,
-            Err(_) => Health::Down,
-        };
-        let usd = read?;
-        if self.latest.is_none_or(|latest| now > latest.at) {
-            self.keep(Reading { at: now, usd });
+        match &read {
+            Ok(usd) => self.sampled.take(Reading { at: now, usd: *usd }),
+            Err(error) => self.sampled.fail_by(error),
         }
-        Ok(usd)
+        read
     }
 
     /// The request failed, or the answer was not 200.
-    pub fn on_failed(&mut self) {
-        self.health = Health::Down;
+    pub fn on_failed(&mut self, reason: SourceReason) {
+        self.sampled.fail(SourceState::Down, reason);
     }
 
     /// What the source says at `now`.
     pub fn sample(&self, now: Time) -> VolumeSample {
-        let older = self.latest.and_then(|latest| self.reading_near(latest.at.plus(-NANOS_PER_DAY)));
-        let state = match (self.health, self.latest, older) {
-            (Health::Down, ..) => SourceState::Down,
-            (Health::Suspect, ..) => SourceState::Suspect,
-            (Health::Missing, ..) | (Health::Read, None, _) => SourceState::Missing,
-            (Health::Read, Some(latest), _) if now.since(latest.at) > self.stale_ns => SourceState::Stale,
-            (Health::Read, Some(_), None) => SourceState::Missing,
-            (Health::Read, Some(latest), _) if latest.at.since(self.changed) >= FROZEN_NS => SourceState::Filled,
-            (Health::Read, Some(latest), Some(older)) if latest.usd == older.usd => SourceState::Filled,
-            (Health::Read, Some(_), Some(_)) => SourceState::Ok,
-        };
-        VolumeSample {
-            definition: VolumeDefinition::Sampled24,
-            state,
-            now: self.latest.map_or(Notional::ZERO, |latest| latest.usd),
-            prev: older.map_or(Notional::ZERO, |older| older.usd),
-            reason: SourceReason::None,
-            bucket_end: self.latest.map_or(Time::NONE, |latest| latest.at),
-            as_of: self.latest.map_or(Time::NONE, |latest| latest.at),
-            ..VolumeSample::UNREAD
-        }
+        self.sampled.sample(now)
     }
 
     /// Time until the readings reach back a day; 0 = they do. A hole in them may still leave a moment without a ratio.
     pub fn warm_up_ns(&self, now: Time) -> i64 {
-        let reach = self.kept.front().map_or(0, |oldest| now.since(oldest.at));
-        (NANOS_PER_DAY - TOLERANCE_NS - reach).max(0)
-    }
-
-    fn keep(&mut self, reading: Reading) {
-        if self.latest.is_none_or(|latest| latest.usd != reading.usd) {
-            self.changed = reading.at;
-        }
-        self.latest = Some(reading);
-        if self.kept.back().is_none_or(|last| reading.at.since(last.at) >= SPACING_NS) {
-            self.kept.push_back(reading);
-        }
-        if self.kept.len() > READINGS_MAX {
-            self.kept.pop_front();
-        }
-    }
-
-    /// The reading nearest to `at`, within [`TOLERANCE_NS`].
-    fn reading_near(&self, at: Time) -> Option<Reading> {
-        let distance = |reading: &Reading| reading.at.since(at).abs();
-        let nearest = self.kept.iter().min_by_key(|reading| distance(reading))?;
-        (distance(nearest) <= TOLERANCE_NS).then_some(*nearest)
+        self.sampled.warm_up_ns(now)
     }
 }
 

@@ -1,0 +1,177 @@
+//! One volume source: its newest sample, what the gates make of it, and what it said last while it was believed.
+//!
+//! Thread: any.  Invariants: a gate only ever makes a state worse; a sample that is not OK after the gates is never
+//! compared with; thresholds are compared by integer cross-multiplication, so 30 % is never "more than 30 %".
+
+use crate::types::event::{SourceReason, SourceState, StreamState, VolumeDefinition, VolumeSample};
+use crate::types::record::SourceLook;
+use crate::types::time::{NANOS_PER_DAY, NANOS_PER_MILLI, NANOS_PER_SEC};
+use crate::types::units::{RATIO_SCALE, mul_div_floor};
+use crate::types::{Bps, Notional, Ratio, StreamId, Time};
+
+/// Volume of the older window below which a ratio says nothing: 20 M USD.
+pub const VOLUME_FLOOR: Notional = Notional(20_000_000 * RATIO_SCALE);
+/// A newer window that is not above 1/20 of the older one is a fault of the source.
+const FALL_MAX: i128 = 20;
+/// A newer window that is not below 5 times the older one is a fault of the source.
+const RISE_MAX: i128 = 5;
+/// Most that a trailing day may change within [`JUMP_NS`]: that takes an hour with the volume of a whole day.
+const JUMP_MAX: i128 = 2;
+/// How long a believed trailing day binds the next one.
+const JUMP_NS: i64 = 3_600 * NANOS_PER_SEC;
+/// How far ahead of our clock a window may end.
+const AHEAD_NS: i64 = 3_600 * NANOS_PER_SEC;
+/// How long "it rose" stands after a source has fallen silent or into doubt: else its silence would let a trade through.
+const VETO_NS: i64 = NANOS_PER_DAY;
+/// Parts of a [`Ratio`] in one part of a [`Bps`].
+const RATIO_PER_BPS: i64 = 100;
+
+/// How far a source is believed, and why no further.
+pub(super) type Judged = (SourceState, SourceReason);
+
+/// What a stream's samples compare.
+fn definition_of(stream: StreamId) -> Option<VolumeDefinition> {
+    match stream {
+        StreamId::PumpChain => Some(VolumeDefinition::Rolling24),
+        StreamId::DefiLlama => Some(VolumeDefinition::UtcDay),
+        StreamId::PumpFun | StreamId::CoinGecko => Some(VolumeDefinition::Sampled24),
+        _ => None,
+    }
+}
+
+/// One source.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Source {
+    sample: VolumeSample,
+    /// When it was read; NONE = never.
+    at: Time,
+    /// The sample's own state after the gates, without its age.
+    judged: Judged,
+    /// Drop, rounded down; zero where there is none.
+    drop: Ratio,
+    /// The newest sample that was OK after the gates, and when it was read.
+    believed: Option<(VolumeSample, Time)>,
+}
+
+impl Source {
+    pub(super) const UNREAD: Source = Source {
+        sample: VolumeSample::UNREAD,
+        at: Time::NONE,
+        judged: (SourceState::Missing, SourceReason::Unread),
+        drop: Ratio::ZERO,
+        believed: None,
+    };
+
+    /// Takes the next sample of `stream`, read at `at`.
+    pub(super) fn take(&mut self, stream: StreamId, sample: &VolumeSample, at: Time) {
+        self.judged = match gated(stream, sample, at) {
+            (SourceState::Ok, _) => self.compared(sample, at),
+            faulty => faulty,
+        };
+        self.sample = *sample;
+        self.at = at;
+        self.drop = drop_of(sample.now.0, sample.prev.0);
+        if self.judged.0 == SourceState::Ok {
+            self.believed = Some((*sample, at));
+        }
+    }
+
+    /// What a plausible sample is worth beside the one believed before it.
+    fn compared(&self, sample: &VolumeSample, at: Time) -> Judged {
+        let Some((before, before_at)) = self.believed else { return (SourceState::Ok, SourceReason::None) };
+        let is_trailing = sample.definition != VolumeDefinition::UtcDay && at.since(before_at) <= JUMP_NS;
+        if sample.bucket_end < before.bucket_end {
+            (SourceState::Stale, SourceReason::Repeated)
+        } else if sample.bucket_end > before.bucket_end && sample.now == before.now {
+            (SourceState::Suspect, SourceReason::Repeated)
+        } else if is_trailing && (jumps(before.now, sample.now) || jumps(before.prev, sample.prev)) {
+            (SourceState::Suspect, SourceReason::Implausible)
+        } else {
+            (SourceState::Ok, SourceReason::None)
+        }
+    }
+
+    /// The stream lost its connection or fell silent: it counts again with its next sample.
+    pub(super) fn on_stream(&mut self, state: StreamState) {
+        match state {
+            StreamState::Up => {}
+            StreamState::Stale => self.judged = (SourceState::Stale, SourceReason::TooOld),
+            StreamState::Gap => self.judged = (SourceState::Stale, SourceReason::Gappy),
+            StreamState::Down => self.judged = (SourceState::Down, SourceReason::NoAnswer),
+        }
+    }
+
+    /// How far to believe it at `now`: the gates, and its age by our clock and by the provider's own word.
+    pub(super) fn judged(&self, now: Time, stale_ns: i64) -> Judged {
+        let told = if self.sample.as_of == Time::NONE { self.at } else { self.at.min(self.sample.as_of) };
+        let is_old = self.judged.0 == SourceState::Ok && now.since(told) > stale_ns;
+        if is_old { (SourceState::Stale, SourceReason::TooOld) } else { self.judged }
+    }
+
+    /// Whether it is OK and its volume fell, by however little.
+    pub(super) fn agrees(&self, now: Time, stale_ns: i64) -> bool {
+        self.judged(now, stale_ns).0 == SourceState::Ok && self.sample.now < self.sample.prev
+    }
+
+    /// Whether its newest believed word is that volume rose.
+    pub(super) fn contradicts(&self, now: Time) -> bool {
+        self.believed.is_some_and(|(sample, at)| sample.now > sample.prev && now.since(at) <= VETO_NS)
+    }
+
+    /// For the record.
+    pub(super) fn look(&self, now: Time, stale_ns: i64) -> SourceLook {
+        let (state, reason) = self.judged(now, stale_ns);
+        let drop = self.drop.0.div_euclid(RATIO_PER_BPS).clamp(i64::from(i32::MIN), i64::from(i32::MAX));
+        let age_ms = u32::try_from(now.since(self.at) / NANOS_PER_MILLI).unwrap_or(u32::MAX);
+        SourceLook { state, reason, drop: Bps(i32::try_from(drop).unwrap_or(i32::MAX)), age_ms }
+    }
+
+    /// Drop in USD, rounded down.
+    pub(super) fn drop(&self) -> Ratio {
+        self.drop
+    }
+
+    /// The newest sample, whatever it is worth.
+    pub(super) fn sample(&self) -> &VolumeSample {
+        &self.sample
+    }
+
+    /// When it was read; NONE = never.
+    pub(super) fn at(&self) -> Time {
+        self.at
+    }
+}
+
+/// 1 - now/prev, rounded down; zero where that is no number.
+pub(super) fn drop_of(now: i64, prev: i64) -> Ratio {
+    let fall = prev.checked_sub(now).filter(|_| prev > 0);
+    fall.and_then(|fall| mul_div_floor(fall, RATIO_SCALE, prev)).map_or(Ratio::ZERO, Ratio)
+}
+
+/// The state that a sample claims, or a worse one if its numbers are out of any plausible range.
+fn gated(stream: StreamId, sample: &VolumeSample, at: Time) -> Judged {
+    use SourceReason as Why;
+    if sample.state != SourceState::Ok {
+        return (sample.state, sample.reason);
+    }
+    let (now, prev) = (i128::from(sample.now.0), i128::from(sample.prev.0));
+    if definition_of(stream) != Some(sample.definition) {
+        (SourceState::Suspect, Why::Contradiction)
+    } else if now == 0 {
+        (SourceState::Missing, Why::NoValue)
+    } else if now < 0 || prev < 0 {
+        (SourceState::Suspect, Why::Implausible)
+    } else if sample.prev <= VOLUME_FLOOR {
+        (SourceState::Suspect, Why::BelowFloor)
+    } else if now * FALL_MAX <= prev || now >= prev * RISE_MAX || sample.bucket_end.since(at) > AHEAD_NS {
+        (SourceState::Suspect, Why::Implausible)
+    } else {
+        (SourceState::Ok, Why::None)
+    }
+}
+
+/// Whether one is more than [`JUMP_MAX`] times the other.
+fn jumps(a: Notional, b: Notional) -> bool {
+    let (a, b) = (i128::from(a.0), i128::from(b.0));
+    a > b * JUMP_MAX || b > a * JUMP_MAX
+}

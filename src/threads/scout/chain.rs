@@ -1,0 +1,234 @@
+//! The post of the chain's own volume: log subscriptions of the memecoin programs, pools looked up, hours filled in.
+//!
+//! Runs on: the scout's thread.  Invariants: as of the session; a bucket that closed goes to the ledger, and one that
+//! finds no room there is offered again when it changes; a back-fill is asked for at the start and then once an hour
+//! while something is missing.
+
+use super::{Around, Heard, Post, Rest};
+use crate::sys::net::link::TOKENS_PER_LINK;
+use crate::sys::net::{ConnId, DownReason, FrameVerdict, Link, LinkHandler, Outbox};
+use crate::telemetry::lines::rfc3339_us;
+use crate::types::chain::{BucketSource, VolumeBucket};
+use crate::types::time::NANOS_PER_SEC;
+use crate::types::{Price, StreamId, Time};
+use crate::venue::pumpchain::backfill::bitquery::{self, Grain};
+use crate::venue::pumpchain::pools::PoolsWanted;
+use crate::venue::pumpchain::session::{ChainSession, FrameKind, Settings};
+use crossbeam_channel::Sender;
+use mio::Registry;
+use std::io;
+
+const STREAMS: [StreamId; 1] = [StreamId::PumpChain];
+/// Between two requests for what is missing.
+const BACKFILL_EVERY_NS: i64 = 3_600 * NANOS_PER_SEC;
+/// The same after one that failed.
+const BACKFILL_RETRY_NS: i64 = 60 * NANOS_PER_SEC;
+
+/// What a past hour's SOL cost; `None` = not known.
+pub type PriceAt = Box<dyn Fn(Time) -> Option<Price> + Send>;
+
+/// Who fills in the hours before the first start.
+pub struct Backfill {
+    rest: Rest,
+    price_at: PriceAt,
+    due: Time,
+    asked: Option<(Time, Time)>,
+}
+
+impl Backfill {
+    /// Around a client of the hosted counter; `price_at` turns its dollars into SOL.
+    pub fn new(rest: Rest, price_at: PriceAt) -> Backfill {
+        Backfill { rest, price_at, due: Time::NONE, asked: None }
+    }
+}
+
+/// See the module.
+pub struct ChainPost {
+    link: Link,
+    rest: Rest,
+    backfill: Option<Backfill>,
+    settings: Settings,
+    session: ChainSession,
+    asked: Option<PoolsWanted>,
+    body: Vec<u8>,
+    rows: Sender<VolumeBucket>,
+    closed_due: Time,
+    mid_at: Time,
+    opened: u64,
+}
+
+struct Ear<'a> {
+    session: &'a mut ChainSession,
+    opened: &'a mut u64,
+    heard: &'a mut Heard,
+}
+
+/// How often closed buckets are looked for.
+const CLOSED_EVERY_NS: i64 = NANOS_PER_SEC;
+
+impl ChainPost {
+    /// Around connections that are not open yet. `kept` are the buckets of earlier runs, `rows` takes this run's.
+    pub fn new(
+        (link, rest, backfill): (Link, Rest, Option<Backfill>),
+        settings: Settings,
+        kept: Vec<VolumeBucket>,
+        rows: Sender<VolumeBucket>,
+        now: Time,
+    ) -> ChainPost {
+        let mut session = ChainSession::new(settings);
+        session.restore(kept, now);
+        ChainPost {
+            link,
+            rest,
+            backfill,
+            settings,
+            session,
+            asked: None,
+            body: Vec::new(),
+            rows,
+            closed_due: Time::NONE,
+            mid_at: Time::NONE,
+            opened: 0,
+        }
+    }
+
+    fn hear_pools(&mut self, now: Time) {
+        let Some(asked) = self.asked.as_ref() else { return };
+        match self.rest.turn(now) {
+            None => return,
+            Some(Ok(answer)) if answer.status == 200 => {
+                if let Err(why) = self.session.on_pools(asked, answer.body, now) {
+                    log::warn!("the pools' accounts cannot be read: {why}");
+                }
+            }
+            Some(Ok(answer)) => log::warn!("the pools' accounts were not read: HTTP status {}", answer.status),
+            Some(Err(())) => {}
+        }
+        self.asked = None; // what was not answered is wanted again
+    }
+
+    fn ask_pools(&mut self, now: Time) {
+        if self.asked.is_some() || self.rest.is_busy() {
+            return;
+        }
+        let Some(wanted) = self.session.pools_wanted(now) else { return };
+        self.body.clear();
+        self.session.pools_request(&wanted, 1, &mut self.body);
+        if self.rest.post(&self.body, now) {
+            self.asked = Some(wanted);
+        }
+    }
+
+    fn fill_in(&mut self, now: Time) {
+        let Some(fill) = &mut self.backfill else { return };
+        if let Some((since, till)) = fill.asked {
+            let Some(answer) = fill.rest.turn(now) else { return };
+            fill.asked = None;
+            let rows = match answer {
+                Ok(answer) => bitquery::rows(answer.status, answer.body, Grain::Hour, since, till)
+                    .map_err(|why| log::warn!("the back-fill cannot be used: {why}")),
+                Err(()) => Err(()),
+            };
+            fill.due = now.plus(if rows.is_ok() { BACKFILL_EVERY_NS } else { BACKFILL_RETRY_NS });
+            if let Ok(rows) = rows {
+                let filled = self.session.on_backfill(BucketSource::Bitquery, &rows, now, &fill.price_at);
+                log::info!("the back-fill brought {} hours, {filled} buckets were filled in", rows.len());
+            }
+            return;
+        }
+        if now < fill.due {
+            return;
+        }
+        let Some((since, till)) = self.session.backfill_wanted(now) else { return };
+        let body = bitquery::request(self.settings.venues, Grain::Hour, &rfc3339_us(since), &rfc3339_us(till));
+        if fill.rest.post(body.as_bytes(), now) {
+            fill.asked = Some((since, till));
+        } else {
+            fill.due = now.plus(BACKFILL_RETRY_NS);
+        }
+    }
+}
+
+/// Buckets to the ledger's thread; one that finds no room comes again with the next change of its bucket.
+fn keep(rows: &Sender<VolumeBucket>, buckets: impl Iterator<Item = VolumeBucket>) {
+    let lost = buckets.filter(|bucket| rows.try_send(*bucket).is_err()).count();
+    if lost > 0 {
+        log::error!("{lost} volume buckets were not kept: the cold side does not keep up");
+    }
+}
+
+impl Post for ChainPost {
+    fn register(&mut self, registry: &Registry, token: usize) -> io::Result<usize> {
+        self.link.register(registry, token)?;
+        let token = self.rest.register(registry, token + TOKENS_PER_LINK)?;
+        match &mut self.backfill {
+            Some(fill) => fill.rest.register(registry, token),
+            None => Ok(token),
+        }
+    }
+    fn turn(&mut self, now: Time, heard: &mut Heard) -> usize {
+        self.hear_pools(now);
+        let mut ear = Ear { session: &mut self.session, opened: &mut self.opened, heard };
+        self.link.turn(now, &mut ear)
+    }
+    fn chores(&mut self, around: Around, heard: &mut Heard) {
+        let (now, (mid, mid_at)) = (around.now, around.mid);
+        if mid.0 > 0 && mid_at != self.mid_at {
+            self.mid_at = mid_at;
+            self.session.on_mid(mid, mid_at);
+        }
+        self.session.on_timer(now, &mut |event| heard.events.push(event));
+        self.ask_pools(now);
+        if now >= self.closed_due {
+            self.closed_due = now.plus(CLOSED_EVERY_NS);
+            self.fill_in(now);
+            keep(&self.rows, self.session.take_closed(now));
+        }
+    }
+    fn deadline(&self) -> Time {
+        let rest = self.rest.deadline().min(self.link.next_deadline());
+        self.backfill.as_ref().map_or(rest, |fill| rest.min(fill.rest.deadline()))
+    }
+    fn streams(&self) -> &'static [StreamId] {
+        &STREAMS
+    }
+    /// What was counted stays: only samples were lost on the way to the engine, and the next one says the same again.
+    fn start_anew(&mut self, _now: Time, _heard: &mut Heard) {}
+    fn stop(&mut self, now: Time, heard: &mut Heard) {
+        self.link.stop(now, &mut Ear { session: &mut self.session, opened: &mut self.opened, heard });
+        keep(&self.rows, self.session.take_last(now));
+    }
+}
+
+impl LinkHandler for Ear<'_> {
+    fn on_open(&mut self, conn: ConnId, now: Time, out: &mut Outbox<'_>) {
+        *self.opened += 1;
+        if *self.opened > 1 {
+            self.heard.reconnected(&STREAMS);
+        }
+        self.session.on_open(conn.0, now, &mut |text| {
+            if let Err(why) = out.text(text) {
+                log::warn!("a log subscription was not written: {why}");
+            }
+        });
+    }
+
+    fn on_frame(&mut self, conn: ConnId, frame: &[u8], recv: Time, _out: &mut Outbox<'_>) -> FrameVerdict {
+        let heard = &mut *self.heard;
+        match self.session.on_frame(conn.0, frame, recv, &mut |event| heard.events.push(event)) {
+            Ok(FrameKind::Data) => FrameVerdict::Data,
+            Ok(FrameKind::Control) => FrameVerdict::Control,
+            Ok(FrameKind::Reset) => FrameVerdict::Reset,
+            Err(why) => {
+                heard.bad_frame(StreamId::PumpChain, why.at());
+                FrameVerdict::Control
+            }
+        }
+    }
+
+    fn on_down(&mut self, conn: ConnId, reason: &DownReason, now: Time) {
+        log::warn!("the log connection ended: {reason}");
+        let heard = &mut *self.heard;
+        self.session.on_down(conn.0, now, &mut |event| heard.events.push(event));
+    }
+}
