@@ -3,6 +3,8 @@
 //! Thread: main.  Invariants: a line that cannot be decoded is reported with line and byte and never ends the run; a line
 //! of any length takes bounded memory.
 
+pub mod solana;
+
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Read, Write};
 use std::path::PathBuf;
@@ -26,6 +28,9 @@ pub enum VenueName {
     /// Binance Spot market streams.
     #[value(name = "binance_spot")]
     BinanceSpot,
+    /// A Solana node's PubSub
+    #[value(name = "solana")]
+    Solana,
 }
 
 /// Arguments of `decode`.
@@ -55,10 +60,18 @@ pub struct Tally {
 /// writing failed.
 pub fn run(args: &DecodeArgs) -> ExitCode {
     let out = BufWriter::new(io::stdout().lock());
+    if args.book && args.venue == VenueName::Solana {
+        eprintln!("decode: --book: slots, accounts and logs have no book; leave it out");
+        return ExitCode::from(2);
+    }
+    let decode = |input: &mut dyn BufRead| match args.venue {
+        VenueName::BinanceSpot => decode_lines(args.book, input, out, io::stderr()),
+        VenueName::Solana => solana::decode_lines(input, out, io::stderr()),
+    };
     let told = match &args.file {
-        None => decode_lines(args.book, io::stdin().lock(), out, io::stderr()),
+        None => decode(&mut io::stdin().lock()),
         Some(path) => match File::open(path) {
-            Ok(file) => decode_lines(args.book, BufReader::new(file), out, io::stderr()),
+            Ok(file) => decode(&mut BufReader::new(file)),
             Err(error) => {
                 eprintln!("decode: cannot open {}: {error}", path.display());
                 return ExitCode::from(2);
@@ -82,23 +95,15 @@ pub fn run(args: &DecodeArgs) -> ExitCode {
 /// Decodes all of `input`: events to `out`, what cannot be decoded to `complaints`. Errors: those of the three.
 pub fn decode_lines(
     book: bool,
-    mut input: impl BufRead,
+    input: impl BufRead,
     mut out: impl Write,
     mut complaints: impl Write,
 ) -> io::Result<Tally> {
     let mut decoder = LineDecoder::new(book);
-    let mut line = Vec::new();
     let mut tally = Tally::default();
-    for number in 1_u64.. {
-        line.clear();
-        if input.by_ref().take(LINE_BYTES_MAX as u64).read_until(b'\n', &mut line)? == 0 {
-            break;
-        }
-        if line.len() == LINE_BYTES_MAX && line.last() != Some(&b'\n') {
-            skip_line(&mut input)?;
-        }
-        match decoder.decode(&line) {
-            Ok(Line { content: Content::Blank, .. }) => continue,
+    each_line(input, LINE_BYTES_MAX, |number, line| {
+        match decoder.decode(line) {
+            Ok(Line { content: Content::Blank, .. }) => return Ok(()),
             Ok(decoded) => writeln!(out, "{}", event_json(&decoded, book))?,
             Err(bad) => {
                 tally.bad += 1;
@@ -106,9 +111,30 @@ pub fn decode_lines(
             }
         }
         tally.lines += 1;
-    }
+        Ok(())
+    })?;
     out.flush()?;
     Ok(tally)
+}
+
+/// Calls `act` with the number and the bytes of each line, at most `bytes_max` of them.
+fn each_line(
+    mut input: impl BufRead,
+    bytes_max: usize,
+    mut act: impl FnMut(u64, &[u8]) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut line = Vec::new();
+    for number in 1_u64.. {
+        line.clear();
+        if input.by_ref().take(bytes_max as u64).read_until(b'\n', &mut line)? == 0 {
+            break;
+        }
+        if line.len() == bytes_max && line.last() != Some(&b'\n') {
+            skip_line(&mut input)?;
+        }
+        act(number, &line)?;
+    }
+    Ok(())
 }
 
 /// Reads on to the end of a line whose rest nobody wants.

@@ -116,7 +116,7 @@ pub fn ingest_links(config: &Config, settings: &MarketSettings, net: &Net) -> Re
     let rest = endpoint("binance_rest", &ends.binance_rest)?;
     Ok(IngestLinks {
         market: Link::new(LinkConfig::new(streams), net.with_budget(ConnectBudget::binance())),
-        slots: Link::new(slots, net.with_budget(ConnectBudget::binance())),
+        slots: vec![Link::new(slots, net.with_budget(ConnectBudget::binance()))],
         rest: HttpClient::new(rest, net.clone(), REST_BODY_BYTES_MAX),
     })
 }

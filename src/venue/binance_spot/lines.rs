@@ -122,7 +122,7 @@ impl LineDecoder {
 }
 
 /// The receive time before a frame, and where the frame begins.
-fn receive_time(line: &[u8]) -> (Option<Time>, usize) {
+pub fn receive_time(line: &[u8]) -> (Option<Time>, usize) {
     let digits = line.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let text = line.get(..digits).and_then(|text| std::str::from_utf8(text).ok());
     match (text.and_then(|text| text.parse().ok()), line.get(digits)) {
