@@ -264,7 +264,7 @@ pub fn build(doors: Doors<'_>, trigger: Trigger, core: usize, spin_ns: Option<i6
         link
     });
     let rest = Endpoint::parse(&format!("http://{}", doors.addrs[0])).expect("an endpoint"); // nothing is asked of it
-    let links = IngestLinks { market, slots, rest: HttpClient::new(rest, net.clone(), 1 << 20) };
+    let links = IngestLinks { market, slots: vec![slots], rest: HttpClient::new(rest, net.clone(), 1 << 20) };
     let market = wiring.market.gauge();
     let mid = Arc::new(LatestMid::new());
     let ingest = Ingest::new(links, market_settings(), clock, (wiring.market, wiring.journal_ingest), Arc::clone(&mid));

@@ -4,6 +4,7 @@
 //! of any length takes bounded memory.
 
 mod kraken;
+mod solana;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Read, Write};
@@ -33,6 +34,9 @@ pub enum VenueName {
     /// Kraken Spot public WebSocket, version 2.
     #[value(name = "kraken")]
     Kraken,
+    /// A Solana node's PubSub: slots, accounts, logs.
+    #[value(name = "solana")]
+    Solana,
 }
 
 /// Arguments of `decode`.
@@ -123,6 +127,7 @@ pub fn decode_lines(
 enum Decoder {
     BinanceSpot(LineDecoder),
     Kraken(KrakenDecoder),
+    Solana,
 }
 
 impl Decoder {
@@ -130,6 +135,7 @@ impl Decoder {
         match venue {
             VenueName::BinanceSpot => Decoder::BinanceSpot(LineDecoder::new(book)),
             VenueName::Kraken => Decoder::Kraken(KrakenDecoder::new(book)),
+            VenueName::Solana => Decoder::Solana,
         }
     }
 
@@ -141,6 +147,7 @@ impl Decoder {
                 Ok((!matches!(line.content, Content::Blank)).then(|| event_json(&line, book)))
             }
             Decoder::Kraken(decoder) => Ok(kraken::event_json(&decoder.decode(line)?, book)),
+            Decoder::Solana => solana::event(line),
         }
     }
 }

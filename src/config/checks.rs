@@ -6,6 +6,7 @@ use super::reader::Reader;
 use super::values::{Config, Layout};
 use crate::types::event::VolumeDefinition;
 use crate::types::{Price, StreamId};
+use crate::venue::solana::ENDPOINTS_MAX;
 
 /// Adds a fault for every contradiction.
 pub(super) fn cross_checks(config: &Config, reader: &mut Reader) {
@@ -114,6 +115,10 @@ fn peers(config: &Config, reader: &mut Reader) {
             "feeds.volume_source",
             "needs endpoints.defillama; give its address, or use \"rolling24\"".to_owned(),
         );
+    }
+    if config.endpoints.solana_ws_more.len() >= ENDPOINTS_MAX {
+        let why = format!("names too many nodes; with endpoints.solana_ws at most {ENDPOINTS_MAX}");
+        reader.conflict("endpoints.solana_ws_more", why);
     }
     let sources = [StreamId::PumpChain, StreamId::DefiLlama, StreamId::PumpFun, StreamId::CoinGecko];
     let in_use = config.feeds_in_use().into_iter().filter(|stream| sources.contains(stream)).count();

@@ -16,7 +16,7 @@ use crate::types::{Price, StreamId, Time};
 use crate::venue::DecodeError;
 use crate::venue::binance_spot::market::{self, MarketSession, MarketSettings};
 use crate::venue::binance_spot::retry;
-use crate::venue::solana::{self, SlotSession};
+use crate::venue::solana::{self, ENDPOINTS_MAX, SlotSession, SlotSettings};
 use std::sync::Arc;
 
 /// How often silence is looked for and REST requests are considered.
@@ -31,7 +31,7 @@ const MARKET_STREAMS: [StreamId; 4] =
 pub struct Ingest {
     market: Link,
     tape: Tape,
-    slots: Link,
+    slots: Vec<Link>,
     chain: Chain,
     rest: HttpClient,
     asked: Option<Asked>,
@@ -68,19 +68,26 @@ struct Tape {
     opened: u64,
 }
 
-/// The slot link's handler; what it hears goes out through the tape's rings.
+/// What the slot links hear; it goes out through the tape's rings.
 struct Chain {
     session: SlotSession,
     heard: Vec<Event>,
-    opened: u64,
+    opened: [bool; ENDPOINTS_MAX],
+    reconnected: u32,
+}
+
+/// The handler of one of the slot links.
+struct ChainAt<'a> {
+    chain: &'a mut Chain,
+    endpoint: usize,
 }
 
 /// Connections of the agent, not yet open.
 pub struct IngestLinks {
     /// Binance market streams.
     pub market: Link,
-    /// Solana slots.
-    pub slots: Link,
+    /// Solana slots, one link an endpoint; at least one, at most [`ENDPOINTS_MAX`].
+    pub slots: Vec<Link>,
     /// Binance REST.
     pub rest: HttpClient,
 }
@@ -96,8 +103,10 @@ impl Ingest {
     ) -> Ingest {
         let out = Out { clock, market, journal, mid, slot: Arc::default(), overflowed: false };
         let tape = Tape { session: MarketSession::new(settings), settings, out, opened: 0 };
-        let chain = Chain { session: SlotSession::new(), heard: Vec::with_capacity(64), opened: 0 };
         let IngestLinks { market, slots, rest } = links;
+        assert!((1..=ENDPOINTS_MAX).contains(&slots.len()), "{} slot endpoints", slots.len());
+        let session = SlotSession::with(SlotSettings { endpoints: slots.len(), ..SlotSettings::default() });
+        let chain = Chain { session, heard: Vec::with_capacity(64), opened: [false; ENDPOINTS_MAX], reconnected: 0 };
         Ingest {
             market,
             tape,
@@ -117,12 +126,36 @@ impl Ingest {
         self
     }
 
+    /// The same, an endpoint of the slots being named by other limits than the default ones.
+    pub fn with_slot_settings(mut self, settings: SlotSettings) -> Ingest {
+        self.chain.session = SlotSession::with(SlotSettings { endpoints: self.slots.len(), ..settings });
+        self
+    }
+
+    /// Reads the slot links. Output: what was done.
+    fn hear_slots(&mut self, now: Time) -> usize {
+        let mut handled = 0;
+        for (endpoint, link) in self.slots.iter_mut().enumerate() {
+            handled += link.turn(now, &mut ChainAt { chain: &mut self.chain, endpoint });
+        }
+        for event in self.chain.heard.drain(..) {
+            self.tape.out.tell(event);
+        }
+        for _ in 0..std::mem::take(&mut self.chain.reconnected) {
+            self.tape.out.note(WireNote::Reconnected { stream: StreamId::SolanaSlot });
+        }
+        handled
+    }
+
     /// Ten times a second: silence, and what is owed by REST.
     fn do_chores(&mut self, now: Time) {
         self.chores_at = now.plus(CHORES_NS);
         let Tape { session, out, .. } = &mut self.tape;
         session.on_timer(now, &mut |event| out.tell(event));
         self.chain.session.on_timer(now, &mut |event| out.tell(event));
+        while let Some(note) = self.chain.session.take_note() {
+            log::warn!("{note}");
+        }
         if self.asked.is_none() && !self.rest.is_busy() && now >= self.ask_from {
             self.ask(now);
         }
@@ -253,10 +286,12 @@ impl LinkHandler for Tape {
     }
 }
 
-impl LinkHandler for Chain {
+impl LinkHandler for ChainAt<'_> {
     fn on_open(&mut self, conn: ConnId, now: Time, out: &mut Outbox<'_>) {
-        self.opened += 1;
-        self.session.on_open(conn.0, now, &mut |text| {
+        if let Some(opened) = self.chain.opened.get_mut(self.endpoint) {
+            self.chain.reconnected += u32::from(std::mem::replace(opened, true));
+        }
+        self.chain.session.on_open(self.endpoint, conn.0, now, &mut |text| {
             if let Err(why) = out.text(text) {
                 log::warn!("the slot subscription was not written: {why}");
             }
@@ -264,22 +299,22 @@ impl LinkHandler for Chain {
     }
 
     fn on_frame(&mut self, conn: ConnId, frame: &[u8], recv: Time, _out: &mut Outbox<'_>) -> FrameVerdict {
-        let heard = &mut self.heard;
-        match self.session.on_frame(conn.0, frame, recv, &mut |event| heard.push(event)) {
+        let Chain { session, heard, .. } = &mut *self.chain;
+        match session.on_frame(self.endpoint, conn.0, frame, recv, &mut |event| heard.push(event)) {
             Ok(solana::FrameKind::Data) => FrameVerdict::Data,
             Ok(solana::FrameKind::Control) => FrameVerdict::Control,
             Ok(solana::FrameKind::Reset) => FrameVerdict::Reset,
             Err(why) => {
-                log::warn!("an undecodable frame of the slot stream: {why}");
+                log::warn!("an undecodable frame of slot endpoint {}: {why}", self.endpoint);
                 FrameVerdict::Control
             }
         }
     }
 
     fn on_down(&mut self, conn: ConnId, reason: &DownReason, now: Time) {
-        log::warn!("the slot connection ended: {reason}");
-        let heard = &mut self.heard;
-        self.session.on_down(conn.0, now, &mut |event| heard.push(event));
+        log::warn!("the connection to slot endpoint {} ended: {reason}", self.endpoint);
+        let Chain { session, heard, .. } = &mut *self.chain;
+        session.on_down(self.endpoint, conn.0, now, &mut |event| heard.push(event));
     }
 }
 
@@ -291,10 +326,7 @@ impl Agent for Ingest {
         if self.slots_wait {
             return Work { count: u32::try_from(handled).unwrap_or(u32::MAX) };
         }
-        handled += self.slots.turn(now, &mut self.chain);
-        for event in self.chain.heard.drain(..) {
-            self.tape.out.tell(event);
-        }
+        handled += self.hear_slots(now);
         handled += usize::from(self.asked.is_some() && self.hear_answer(now));
         if now >= self.chores_at {
             self.do_chores(now);
@@ -305,11 +337,14 @@ impl Agent for Ingest {
         true // it reads sockets only, and those wake the poller
     }
     fn deadline(&self) -> Option<Time> {
-        let links = self.market.next_deadline().min(self.slots.next_deadline());
+        let slots = self.slots.iter().map(Link::next_deadline);
+        let links = slots.fold(self.market.next_deadline(), Time::min);
         Some(links.min(self.chores_at).min(self.rest.next_deadline().unwrap_or(Time(i64::MAX))))
     }
     fn finish(&mut self, now: Time) {
         self.market.stop(now, &mut self.tape);
-        self.slots.stop(now, &mut self.chain);
+        for (endpoint, link) in self.slots.iter_mut().enumerate() {
+            link.stop(now, &mut ChainAt { chain: &mut self.chain, endpoint });
+        }
     }
 }

@@ -173,12 +173,29 @@ impl<'a> Scanner<'a> {
     /// A whole number that is not negative.
     #[inline]
     pub fn unsigned(&mut self) -> Result<u64, DecodeError> {
-        let from = {
-            self.peek()?;
-            self.at
-        };
-        let value = self.integer()?;
-        u64::try_from(value).map_err(|_| DecodeError::BadNumber { at: from })
+        self.peek()?;
+        let from = self.at;
+        match self.decimal_usual(0) {
+            Some(value) => u64::try_from(value).map_err(|_| DecodeError::BadNumber { at: from }),
+            None => self.unsigned_slow(),
+        }
+    }
+
+    /// The same for 19 and 20 digits: up to `u64::MAX`, which chains write where they mean "never".
+    #[cold]
+    fn unsigned_slow(&mut self) -> Result<u64, DecodeError> {
+        let from = self.at;
+        let rest = self.bytes.get(from..).unwrap_or_default();
+        let len = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        if len == 0 || matches!(rest.get(len), None | Some(b'.' | b'e' | b'E' | b'-' | b'+')) {
+            let value = self.decimal_slow(0)?;
+            return u64::try_from(value).map_err(|_| DecodeError::BadNumber { at: from });
+        }
+        let digits = rest.get(..len).unwrap_or_default();
+        let value =
+            digits.iter().try_fold(0_u64, |sum, digit| sum.checked_mul(10)?.checked_add(u64::from(digit - b'0')));
+        self.at += len;
+        value.ok_or(DecodeError::BadNumber { at: from })
     }
 
     /// A whole number.
@@ -373,6 +390,21 @@ mod tests {
         for bad in ["\"\"", "\".5\"", "\"1e5\"", "\"+1\"", "\"1.2.3\"", "\"--1\"", "\"1 \"", "\"0x1\"", "-,"] {
             assert!(matches!(qty(bad), Err(DecodeError::BadNumber { .. })), "{bad} must not be a number");
         }
+    }
+
+    #[test]
+    fn whole_numbers_reach_as_far_as_u64_does() {
+        let unsigned = |text: &str| Scanner::new(text.as_bytes()).unsigned();
+        assert_eq!(unsigned("9007199254740993,"), Ok(9_007_199_254_740_993));
+        assert_eq!(unsigned("18446744073709551615}"), Ok(u64::MAX));
+        for bad in ["18446744073709551616,", "-1,", "1.5,", "1e3,", ",", "99999999999999999999999,"] {
+            assert!(
+                matches!(unsigned(bad), Err(DecodeError::BadNumber { at: 0 | 1 | 2 })),
+                "{bad}: {:?}",
+                unsigned(bad)
+            );
+        }
+        assert_eq!(unsigned("12345678901234567890"), Err(DecodeError::Truncated { at: 20 }));
     }
 
     #[test]

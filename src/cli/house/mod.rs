@@ -402,8 +402,10 @@ fn share(runners: Vec<Runner>, agents: [Box<dyn Agent>; 3]) -> Vec<(Runner, Vec<
 fn register(runners: &Runners, links: &mut IngestLinks, orders: &mut Link) -> io::Result<()> {
     let ingest = runners.of(0).poller().registry()?;
     links.market.register(&ingest, 0)?;
-    links.slots.register(&ingest, TOKENS_PER_LINK)?;
     links.rest.register(&ingest, 2 * TOKENS_PER_LINK)?;
+    for (endpoint, link) in links.slots.iter_mut().enumerate() {
+        link.register(&ingest, (4 + endpoint) * TOKENS_PER_LINK)?; // behind all others: there may be several
+    }
     orders.register(&runners.of(2).poller().registry()?, 3 * TOKENS_PER_LINK)
 }
 

@@ -118,12 +118,17 @@ pub fn ingest_links(config: &Config, settings: &MarketSettings, net: &Net) -> Re
     let ends = &config.endpoints;
     let path = MarketSession::new(*settings).path();
     let streams = endpoint("binance_stream", &ends.binance_stream)?.join(&path);
-    let mut slots = LinkConfig::new(endpoint("solana_ws", &ends.solana_ws)?);
-    slots.silence_timeout_ns = 30 * NANOS_PER_SEC; // a slot comes several times a second: this is a dead link
+    let slot_link = |(key, url): (&str, &String)| -> Result<Link, Failure> {
+        let mut slots = LinkConfig::new(endpoint(key, url)?);
+        slots.silence_timeout_ns = 30 * NANOS_PER_SEC; // a slot comes several times a second: this is a dead link
+        Ok(Link::new(slots, net.with_budget(ConnectBudget::binance())))
+    };
+    let more = ends.solana_ws_more.iter().map(|url| ("solana_ws_more", url));
+    let slots = [("solana_ws", &ends.solana_ws)].into_iter().chain(more).map(slot_link).collect::<Result<_, _>>()?;
     let rest = endpoint("binance_rest", &ends.binance_rest)?;
     Ok(IngestLinks {
         market: Link::new(LinkConfig::new(streams), net.with_budget(ConnectBudget::binance())),
-        slots: Link::new(slots, net.with_budget(ConnectBudget::binance())),
+        slots,
         rest: HttpClient::new(rest, net.clone(), REST_BODY_BYTES_MAX),
     })
 }

@@ -11,6 +11,7 @@ use super::binance::{ApiSession, StreamSession, api_shutdown_notice, shutdown_no
 use super::fault::Fault;
 use super::http::Response;
 use super::solana::SlotSession;
+use super::solana_slots::SlotPlan;
 use super::wire::{Gone, HttpWire, Inbound, Wire, WsWire};
 use super::world::Clients;
 use crate::types::Time;
@@ -174,13 +175,14 @@ impl Client {
     }
 
     /// New slots, if it subscribed to them.
-    pub(super) fn slots(&mut self, slots: Range<u64>) -> Result<(), Gone> {
+    pub(super) fn slots(&mut self, slots: Range<u64>, plan: &SlotPlan) -> Result<(), Gone> {
         let Talk::Ws(wire, Session::Slots(session)) = &mut self.talk else { return Ok(()) };
         if self.muted {
             return Ok(());
         }
         for slot in slots {
-            for frame in session.notify(slot) {
+            let told = plan.told(session.view.newest(slot));
+            for frame in told.into_iter().flat_map(|told| session.notify_of(told)) {
                 wire.text(&frame)?;
             }
         }

@@ -73,6 +73,16 @@ pub enum Fault {
     Slack(u16),
     /// Stops telling slots; `false` tells them again.
     StallSlots(bool),
+    /// The next n slots have no block.
+    SkipSlots(u32),
+    /// The next n slots each build on the block before the newest one.
+    ForkSlots(u32),
+    /// After the next slot the n before it are told once more.
+    RegressSlots(u32),
+    /// The node calls itself unhealthy, this many slots behind; 0 = healthy again.
+    NodeBehind(u32),
+    /// Answers the next n JSON-RPC requests of Solana with status 429.
+    RpcTooMany(u32),
 }
 
 /// How a volume source answers.

@@ -5,7 +5,7 @@
 //! | `/api/v3/…` | Binance Spot REST |
 //! | `/ws`, `/ws/<streams>`, `/stream?streams=…` | Binance Spot market streams |
 //! | `/ws-api/v3` | Binance Spot WebSocket API |
-//! | `/solana` | Solana PubSub (WebSocket) and JSON-RPC (POST) |
+//! | `/solana`, `/solana?lag=20`, `/solana?ahead=1000000` | Solana PubSub (WebSocket) and JSON-RPC (POST); of a node that trails, or lies |
 //! | `/llama/overview/dexs/{chain}`, `/llama/summary/dexs/{slug}` | DeFiLlama |
 //! | `/pump/…` | pump.fun: `{"volume24h":…,"24h":{"volumeUSD":…}}` |
 //! | `/telegram/bot<token>/sendMessage`, `/slack/services/…` | alert channels, which remember what they were told |
@@ -23,6 +23,7 @@ pub(super) mod http;
 pub(super) mod json;
 mod service;
 pub(super) mod solana;
+pub(super) mod solana_slots;
 mod wire;
 pub(super) mod world;
 

@@ -17,7 +17,8 @@ use super::binance::{ApiSession, RestAnswer, StreamSession};
 use super::client::{Client, Session};
 use super::handle::{Handle, Shared};
 use super::http::{Request, Response, Verb};
-use super::solana::{self, SlotSession};
+use super::solana::SlotSession;
+use super::solana_slots::{self, NodeView};
 use super::wire::{Gone, Inbound, Wire};
 use super::world::World;
 use super::{ServerSettings, StartError, client, feeds};
@@ -203,7 +204,7 @@ impl Service {
             };
         }
         let response = if request.path == "/solana" && request.verb == Verb::Post {
-            Response::json(200, solana::post(&request.body, world.slot))
+            solana_slots::post(request, world)
         } else {
             world.feeds.answer(request, now).unwrap_or_else(|| feeds::nobody(&request.path))
         };
@@ -279,7 +280,7 @@ impl Service {
         self.slot_told = world.slot;
         self.clients.retain(|_, client| {
             let told = client.public(&public).and_then(|()| client.account_events(&events));
-            told.and_then(|()| client.slots(slots.start + 1..slots.end + 1)).is_ok()
+            told.and_then(|()| client.slots(slots.start + 1..slots.end + 1, &world.slot_plan)).is_ok()
         });
     }
 
@@ -304,7 +305,10 @@ fn deliver(client: &mut Client, answer: &Answer) -> Result<(), Gone> {
 /// The session a WebSocket path opens; `None` if none lives there.
 fn session_of(request: &Request, now: Time) -> Option<Session> {
     match request.path.as_str() {
-        "/solana" | "/solana/" => Some(Session::Slots(SlotSession::default())),
+        "/solana" | "/solana/" => {
+            let view = NodeView::of_query(&request.query);
+            Some(Session::Slots(SlotSession { view, ..SlotSession::default() }))
+        }
         "/ws-api/v3" => Some(Session::Api(Box::new(ApiSession::new(&request.query, now)))),
         path => StreamSession::of_path(path, &request.query).map(Session::Streams),
     }

@@ -6,19 +6,23 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::json::{Obj, quoted};
+use super::solana_slots::NodeView;
+use crate::types::event::Slot;
 
 /// JSON-RPC "method not found".
 const METHOD_NOT_FOUND: i64 = -32_601;
 const PARSE_ERROR: i64 = -32_700;
 const INVALID_PARAMS: i64 = -32_602;
 /// How far the finalized slot trails the newest.
-const FINALIZED_LAG: u64 = 31;
+pub(super) const FINALIZED_LAG: u64 = 31;
 
 /// What one PubSub connection subscribed to: subscription ids in order.
 #[derive(Default)]
 pub(in crate::sim) struct SlotSession {
-    subscriptions: Vec<u64>,
-    next: u64,
+    pub(super) subscriptions: Vec<u64>,
+    pub(super) next: u64,
+    /// The node that this connection reached.
+    pub(super) view: NodeView,
 }
 
 #[derive(Deserialize)]
@@ -53,15 +57,20 @@ impl SlotSession {
                     error(&call.id, INVALID_PARAMS, "Invalid subscription id.")
                 }
             }
-            _ => rpc(&call, slot),
+            _ => rpc(&call, self.view.newest(slot)),
         }
     }
 
     /// The notifications of a new slot, one a subscription.
     pub(in crate::sim) fn notify(&self, slot: u64) -> impl Iterator<Item = String> {
+        let (parent, root) = (slot.saturating_sub(1), slot.saturating_sub(FINALIZED_LAG + 1));
+        self.notify_of(Slot { slot, parent, root })
+    }
+
+    /// The notifications of any slot.
+    pub(in crate::sim) fn notify_of(&self, told: Slot) -> impl Iterator<Item = String> {
+        let Slot { slot, parent, root } = told;
         self.subscriptions.iter().map(move |id| {
-            let parent = slot.saturating_sub(1);
-            let root = slot.saturating_sub(FINALIZED_LAG + 1);
             let told = format!("{{\"parent\":{parent},\"root\":{root},\"slot\":{slot}}}");
             let params = Obj::new().raw("result", &told).raw("subscription", &id.to_string()).end();
             Obj::new().text("jsonrpc", "2.0").text("method", "slotNotification").raw("params", &params).end()
@@ -88,7 +97,7 @@ fn rpc(call: &Call, slot: u64) -> String {
     }
 }
 
-fn result(id: &Value, result: &str) -> String {
+pub(super) fn result(id: &Value, result: &str) -> String {
     Obj::new().text("jsonrpc", "2.0").raw("result", result).raw("id", &id.to_string()).end()
 }
 

@@ -8,6 +8,7 @@ use super::binance::Venue;
 use super::fault::Fault;
 use super::feeds::Feeds;
 use super::handle::Snapshot;
+use super::solana_slots::SlotPlan;
 use crate::sim::scenario::Scenario;
 use crate::types::event::{Bbo, Trade};
 use crate::types::time::NANOS_PER_MILLI;
@@ -56,6 +57,7 @@ pub(in crate::sim) struct World {
     pub(super) feeds: Feeds,
     pub(in crate::sim) slot: u64,
     pub(in crate::sim) slots_stalled: bool,
+    pub(in crate::sim) slot_plan: SlotPlan,
     /// Faults that concern connections: for `service` to carry out.
     pub(in crate::sim) cuts: Vec<Fault>,
     pub(in crate::sim) clients: Clients,
@@ -77,6 +79,7 @@ impl World {
             feeds,
             slot,
             slots_stalled: false,
+            slot_plan: SlotPlan::default(),
             cuts: Vec::new(),
             clients: Clients::default(),
             lead: Lead::Path,
@@ -86,6 +89,11 @@ impl World {
             faults_done: 0,
             scenario,
         })
+    }
+
+    /// Slot time of the scenario.
+    pub(super) fn slot_ms(&self) -> u64 {
+        u64::from(self.scenario.solana.slot_ms)
     }
 
     /// When [`World::advance`] has something to do again.
@@ -150,6 +158,10 @@ impl World {
             Fault::Telegram(status) => self.feeds.telegram_status = *status,
             Fault::Slack(status) => self.feeds.slack_status = *status,
             Fault::StallSlots(stalled) => self.slots_stalled = *stalled,
+            Fault::SkipSlots(_) | Fault::ForkSlots(_) | Fault::RegressSlots(_) | Fault::NodeBehind(_) => {
+                self.slot_plan.apply(fault, self.slot)
+            }
+            Fault::RpcTooMany(_) => self.slot_plan.apply(fault, self.slot),
             venue => self.venue.apply(venue),
         }
     }

@@ -180,7 +180,7 @@ impl House {
     pub fn on_open(&mut self, door: Door, conn: u32, now: Time, wishes: &mut Vec<Wish>) {
         match door {
             Door::Streams => self.market.on_open(conn, now),
-            Door::Slots => self.slots.on_open(conn, now, &mut |text| wishes.push(Wish::Send(conn, text.to_vec()))),
+            Door::Slots => self.slots.on_open(0, conn, now, &mut |text| wishes.push(Wish::Send(conn, text.to_vec()))),
             Door::Orders => {
                 self.orders_open.push(conn);
                 let mut send = |text: &[u8]| wishes.push(Wish::Send(conn, text.to_vec()));
@@ -197,7 +197,7 @@ impl House {
     pub fn on_down(&mut self, door: Door, conn: u32, now: Time) {
         match door {
             Door::Streams => self.market.on_down(conn, now, &mut |event| self.ticks.push_back(event)),
-            Door::Slots => self.slots.on_down(conn, now, &mut |event| self.ticks.push_back(event)),
+            Door::Slots => self.slots.on_down(0, conn, now, &mut |event| self.ticks.push_back(event)),
             Door::Orders => {
                 self.orders_open.retain(|open| *open != conn);
                 if self.orders_next == Some(conn) {
@@ -233,7 +233,7 @@ impl House {
                 Err(DecodeError::Contradiction { .. }) => Ok(true), // a side of a thin book is empty for a moment
                 Err(why) => broken(&why),
             },
-            Door::Slots => match self.slots.on_frame(conn, frame, now, &mut |event| self.ticks.push_back(event)) {
+            Door::Slots => match self.slots.on_frame(0, conn, frame, now, &mut |event| self.ticks.push_back(event)) {
                 Ok(solana::FrameKind::Data) => Ok(true),
                 Ok(solana::FrameKind::Control) => Ok(false),
                 Ok(solana::FrameKind::Reset) => {
