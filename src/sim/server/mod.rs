@@ -5,6 +5,7 @@
 //! | `/api/v3/…` | Binance Spot REST |
 //! | `/ws`, `/ws/<streams>`, `/stream?streams=…` | Binance Spot market streams |
 //! | `/ws-api/v3` | Binance Spot WebSocket API |
+//! | `/kraken/ws`, `/kraken/0/public/Depth` | Kraken Spot public WebSocket (version 2), REST depth |
 //! | `/solana` | Solana PubSub (WebSocket) and JSON-RPC (POST) |
 //! | `/llama/overview/dexs/{chain}`, `/llama/summary/dexs/{slug}` | DeFiLlama |
 //! | `/pump/…` | pump.fun: `{"volume24h":…,"24h":{"volumeUSD":…}}` |
@@ -21,6 +22,7 @@ mod feeds;
 mod handle;
 pub(super) mod http;
 pub(super) mod json;
+pub(super) mod kraken;
 mod service;
 pub(super) mod solana;
 mod wire;
@@ -32,6 +34,7 @@ use std::sync::Arc;
 pub use fault::{Fault, FeedState};
 pub use feeds::{Alert, Channel};
 pub use handle::{Handle, Snapshot};
+pub use kraken::KrakenSystem;
 pub use world::Received;
 
 use super::scenario::Scenario;

@@ -17,6 +17,7 @@ use super::binance::{ApiSession, RestAnswer, StreamSession};
 use super::client::{Client, Session};
 use super::handle::{Handle, Shared};
 use super::http::{Request, Response, Verb};
+use super::kraken::KrakenSession;
 use super::solana::{self, SlotSession};
 use super::wire::{Gone, Inbound, Wire};
 use super::world::World;
@@ -204,6 +205,8 @@ impl Service {
         }
         let response = if request.path == "/solana" && request.verb == Verb::Post {
             Response::json(200, solana::post(&request.body, world.slot))
+        } else if request.path.starts_with("/kraken/0/") {
+            world.kraken(now).rest(request, now)
         } else {
             world.feeds.answer(request, now).unwrap_or_else(|| feeds::nobody(&request.path))
         };
@@ -216,6 +219,10 @@ impl Service {
             None => return Err(Gone),
             Some(Session::Streams(session)) => (Some(session.answer(text)), false),
             Some(Session::Slots(session)) => (Some(session.answer(text, slot)), false),
+            Some(Session::Kraken(session)) => {
+                let answers = world.kraken(now).answer(session, text, now);
+                return answers.iter().try_for_each(|answer| client.text(answer));
+            }
             Some(Session::Api(session)) => {
                 let answer = world.venue.ws_api(session, text, now);
                 (answer.frame, answer.trading)
@@ -277,8 +284,10 @@ impl Service {
         let slots =
             if world.slots_stalled { 0..0 } else { self.slot_told.max(world.slot.saturating_sub(8))..world.slot };
         self.slot_told = world.slot;
+        let mut kraken = (world.clients.kraken > 0).then(|| world.kraken(now));
         self.clients.retain(|_, client| {
             let told = client.public(&public).and_then(|()| client.account_events(&events));
+            let told = told.and_then(|()| kraken.as_mut().map_or(Ok(()), |kraken| client.kraken(kraken, now)));
             told.and_then(|()| client.slots(slots.start + 1..slots.end + 1)).is_ok()
         });
     }
@@ -305,6 +314,7 @@ fn deliver(client: &mut Client, answer: &Answer) -> Result<(), Gone> {
 fn session_of(request: &Request, now: Time) -> Option<Session> {
     match request.path.as_str() {
         "/solana" | "/solana/" => Some(Session::Slots(SlotSession::default())),
+        "/kraken/ws" | "/kraken/ws/" => Some(Session::Kraken(Box::new(KrakenSession::new(now)))),
         "/ws-api/v3" => Some(Session::Api(Box::new(ApiSession::new(&request.query, now)))),
         path => StreamSession::of_path(path, &request.query).map(Session::Streams),
     }
