@@ -246,7 +246,8 @@ mod tests {
 
     fn decode(text: &[u8]) -> (Tally, String, String) {
         let (mut out, mut complaints) = (Vec::new(), Vec::new());
-        let tally = decode_lines(VenueName::BinanceSpot, true, text, &mut out, &mut complaints).expect("memory does not fail");
+        let tally =
+            decode_lines(VenueName::BinanceSpot, true, text, &mut out, &mut complaints).expect("memory does not fail");
         (tally, String::from_utf8_lossy(&out).into_owned(), String::from_utf8_lossy(&complaints).into_owned())
     }
 

@@ -222,7 +222,8 @@ fn the_decode_verb_prints_one_event_a_line_and_counts_no_fault() {
         .flat_map(|line| [line.expect("a line"), b"\n".to_vec()].concat())
         .collect();
     let (mut out, mut complaints) = (Vec::new(), Vec::new());
-    let tally = decode_lines(VenueName::BinanceSpot, true, some.as_slice(), &mut out, &mut complaints).expect("memory does not fail");
+    let tally = decode_lines(VenueName::BinanceSpot, true, some.as_slice(), &mut out, &mut complaints)
+        .expect("memory does not fail");
     assert_eq!((tally.lines, tally.bad, complaints.len()), (300, 0, 0));
     let events: Vec<serde_json::Value> =
         lines(&out).map(|line| serde_json::from_slice(line).expect("one JSON object a line")).collect();

@@ -229,7 +229,8 @@ impl Kraken {
         if !param("pair").is_some_and(|pair| [REST_PAIR, PAIR, "SOL%2FUSD"].contains(&pair)) {
             return refused("EQuery:Unknown asset pair");
         }
-        let Some(count) = param("count").map_or(Some(100), |text| text.parse().ok()).filter(|count| *count <= 500) else {
+        let Some(count) = param("count").map_or(Some(100), |text| text.parse().ok()).filter(|count| *count <= 500)
+        else {
             return refused("EGeneral:Invalid arguments:count");
         };
         let sides = self.sides(count);
