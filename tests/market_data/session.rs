@@ -46,6 +46,7 @@ impl Rig {
                 trade_ns: 10 * second,
                 candle_ns: 20 * second,
             },
+            depth_sample_ns: second / 4,
             first_data_ns: 5 * second,
         };
         Rig { session: MarketSession::new(settings), now: Time(START_S * second), told: Vec::new() }
@@ -185,18 +186,44 @@ fn depth_comes_up_with_a_whole_book_and_a_hole_is_a_gap_until_the_next_snapshot(
     assert_eq!(rig.told(), [""; 0]);
     rig.snapshot(12);
     rig.diff(1, 17, 17);
-    assert_eq!(rig.told(), ["depth up", "depth 16/7 16", "depth 17/7 17"]);
+    assert_eq!(rig.told(), ["depth up", "depth 16/7 16"]);
+    rig.after_ms(250);
+    assert_eq!(rig.told(), ["depth 17/7 17"]);
     rig.diff(1, 20, 21);
     assert_eq!(rig.told(), ["depth gap"]);
     assert!(rig.session.book().is_none());
     assert_eq!(rig.session.snapshot_wanted(rig.now), None, "a pause after the last request");
-    rig.after_ms(1_000);
+    rig.after_ms(750);
     assert_eq!(rig.session.snapshot_wanted(rig.now), path);
     rig.session.on_snapshot_failed(rig.now);
     rig.after_ms(2_000);
     assert_eq!(rig.session.snapshot_wanted(rig.now), path);
     rig.snapshot(20);
     assert_eq!(rig.told(), ["depth up", "depth 21/7 21"]);
+}
+
+#[test]
+fn depth_is_sampled_at_its_interval_however_often_the_book_moves_and_a_top_of_book_never_waits() {
+    let mut rig = Rig::open(0);
+    rig.diff(1, 11, 15);
+    rig.snapshot(15);
+    rig.told();
+    let mut samples = Vec::new();
+    for at in 1..=20 {
+        rig.diff(1, 15 + at, 15 + at);
+        rig.bbo(1, 15 + at, &format!("150.{at:02}"));
+        assert_eq!(rig.told().last().map(|word| word.starts_with("bbo 150.")), Some(true), "at once");
+        rig.after_ms(100);
+        samples.extend(rig.told().into_iter().map(|word| (at * 100, word)));
+    }
+    let at_ms: Vec<u64> = samples.iter().map(|(at_ms, _)| *at_ms).collect();
+    assert_eq!(at_ms, [300, 500, 800, 1_000, 1_300, 1_500, 1_800, 2_000]);
+    assert_eq!((samples[0].1.as_str(), samples[7].1.as_str()), ("depth 18/7 18", "depth 35/7 35"));
+    rig.after_ms(2_800);
+    rig.told();
+    rig.after_ms(200);
+    rig.after_ms(5_000);
+    assert_eq!(rig.told().iter().filter(|word| word.starts_with("depth")).collect::<Vec<_>>(), ["depth stale"]);
 }
 
 #[test]
@@ -214,13 +241,16 @@ fn two_connections_at_once_tell_nothing_twice_and_lose_nothing() {
     }
     rig.bbo(1, 29, "149");
     assert!(rig.session.is_delivering(2));
-    let once = ["bbo up", "bbo 150/151 30", "trade up", "trade 8", "depth 20/7 20", "candle up", "candle +0 150.5"];
+    let once = ["bbo up", "bbo 150/151 30", "trade up", "trade 8", "candle up", "candle +0 150.5"];
     assert_eq!(rig.told(), once);
+    rig.after_ms(250);
+    assert_eq!(rig.told(), ["depth 20/7 20"]);
     rig.down(1);
     rig.trade(2, 9);
     rig.diff(2, 21, 22);
     rig.candle(2, FIVE_MIN_S, true);
-    assert_eq!(rig.told(), ["trade 9", "depth 22/7 22", "candle +300 150.5"]);
+    rig.after_ms(250);
+    assert_eq!(rig.told(), ["trade 9", "candle +300 150.5", "depth 22/7 22"]);
     assert_eq!(rig.frame(1, r#"{"u":99,"s":"SOLUSDT","b":"1","B":"1","a":"2","A":"1"}"#), Ok(FrameKind::Control));
     assert_eq!(rig.told(), [""; 0], "a connection that is gone has no say");
 }

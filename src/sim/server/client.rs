@@ -10,6 +10,7 @@ use mio::net::TcpStream;
 use super::binance::{ApiSession, StreamSession, api_shutdown_notice, shutdown_notice};
 use super::fault::Fault;
 use super::http::Response;
+use super::kraken::{Kraken, KrakenSession};
 use super::solana::SlotSession;
 use super::solana_slots::SlotPlan;
 use super::wire::{Gone, HttpWire, Inbound, Wire, WsWire};
@@ -32,6 +33,8 @@ pub(super) enum Session {
     Api(Box<ApiSession>),
     /// Solana PubSub.
     Slots(SlotSession),
+    /// Kraken's public WebSocket.
+    Kraken(Box<KrakenSession>),
 }
 
 enum Talk {
@@ -189,11 +192,24 @@ impl Client {
         Ok(())
     }
 
+    /// What Kraken has to tell it.
+    pub(super) fn kraken(&mut self, kraken: &mut Kraken, now: Time) -> Result<(), Gone> {
+        let Talk::Ws(wire, Session::Kraken(session)) = &mut self.talk else { return Ok(()) };
+        if self.muted {
+            return Ok(());
+        }
+        for frame in kraken.news(session, now) {
+            wire.text(&frame)?;
+        }
+        Ok(())
+    }
+
     /// Pings when due; ends a connection that is too old or answers no ping.
     pub(super) fn keep_rules(&mut self, lifetime_ns: i64, now: Time) -> Result<(), Gone> {
         let Talk::Ws(wire, session) = &mut self.talk else { return Ok(()) };
-        let binance = !matches!(session, Session::Slots(_));
-        if binance && now.since(self.since) >= lifetime_ns {
+        let binance = matches!(session, Session::Streams(_) | Session::Api(_));
+        let is_idle = matches!(session, Session::Kraken(session) if session.is_idle(now));
+        if is_idle || (binance && now.since(self.since) >= lifetime_ns) {
             wire.close();
             return Err(Gone);
         }
@@ -214,6 +230,7 @@ impl Client {
         match (fault, session) {
             (Fault::DropStreams, Session::Streams(_))
             | (Fault::DropWsApi, Session::Api(_))
+            | (Fault::DropKraken, Session::Kraken(_))
             | (Fault::DropSolana, Session::Slots(_)) => Err(Gone),
             (Fault::HalfOpen, _) => {
                 self.muted = true;
@@ -255,6 +272,7 @@ pub(super) fn count<'a>(clients: impl Iterator<Item = &'a Client>) -> Clients {
         match &client.talk {
             Talk::Ws(_, Session::Streams(_)) => counts.streams += 1,
             Talk::Ws(_, Session::Slots(_)) => counts.solana += 1,
+            Talk::Ws(_, Session::Kraken(_)) => counts.kraken += 1,
             Talk::Ws(_, Session::Api(session)) => {
                 counts.ws_api += 1;
                 counts.user_subscriptions += usize::from(session.is_subscribed());

@@ -5,6 +5,8 @@
 
 use serde::Deserialize;
 
+use super::kraken::KrakenSystem;
+
 /// One switch. Counts are "the next n"; a count of zero switches the fault off.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -21,6 +23,18 @@ pub enum Fault {
     DropWsApi,
     /// Cuts every Solana connection.
     DropSolana,
+    /// Spoils the checksum of the next n book messages of Kraken.
+    KrakenBadChecksums(u32),
+    /// Crosses Kraken's book in the next n updates; their checksums hold.
+    KrakenCrossed(u32),
+    /// Kraken sends heartbeats only, though all stays subscribed; `false` sends the market again.
+    KrakenMute(bool),
+    /// Kraken sends nothing at all and answers nothing, but leaves its connections open.
+    KrakenSilent(bool),
+    /// What Kraken says that it does.
+    KrakenStatus(KrakenSystem),
+    /// Cuts every Kraken connection.
+    DropKraken,
     /// From now on sends nothing on any open connection, but leaves them open.
     HalfOpen,
     /// Announces `serverShutdown` on every Binance WebSocket, then cuts them.

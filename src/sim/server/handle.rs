@@ -70,6 +70,8 @@ pub struct Snapshot {
     pub ws_api_clients: usize,
     /// Live user data subscriptions.
     pub user_subscriptions: usize,
+    /// Open Kraken connections.
+    pub kraken_clients: usize,
     /// Open Solana connections.
     pub solana_clients: usize,
 }

@@ -5,7 +5,12 @@
 //! | `/api/v3/…` | Binance Spot REST |
 //! | `/ws`, `/ws/<streams>`, `/stream?streams=…` | Binance Spot market streams |
 //! | `/ws-api/v3` | Binance Spot WebSocket API |
+<<<<<<< HEAD
 //! | `/solana`, `/solana?lag=20`, `/solana?ahead=1000000` | Solana PubSub (WebSocket) and JSON-RPC (POST); of a node that trails, or lies |
+=======
+//! | `/kraken/ws`, `/kraken/0/public/Depth` | Kraken Spot public WebSocket (version 2), REST depth |
+//! | `/solana` | Solana PubSub (WebSocket) and JSON-RPC (POST) |
+>>>>>>> kraken
 //! | `/llama/overview/dexs/{chain}`, `/llama/summary/dexs/{slug}` | DeFiLlama |
 //! | `/pump/…` | pump.fun: `{"volume24h":…,"24h":{"volumeUSD":…}}` |
 //! | `/telegram/bot<token>/sendMessage`, `/slack/services/…` | alert channels, which remember what they were told |
@@ -21,6 +26,7 @@ mod feeds;
 mod handle;
 pub(super) mod http;
 pub(super) mod json;
+pub(super) mod kraken;
 mod service;
 pub(super) mod solana;
 pub(super) mod solana_slots;
@@ -33,6 +39,7 @@ use std::sync::Arc;
 pub use fault::{Fault, FeedState};
 pub use feeds::{Alert, Channel};
 pub use handle::{Handle, Snapshot};
+pub use kraken::KrakenSystem;
 pub use world::Received;
 
 use super::scenario::Scenario;

@@ -8,7 +8,11 @@ use super::binance::Venue;
 use super::fault::Fault;
 use super::feeds::Feeds;
 use super::handle::Snapshot;
+<<<<<<< HEAD
 use super::solana_slots::SlotPlan;
+=======
+use super::kraken::Kraken;
+>>>>>>> kraken
 use crate::sim::scenario::Scenario;
 use crate::types::event::{Bbo, Trade};
 use crate::types::time::NANOS_PER_MILLI;
@@ -41,6 +45,7 @@ pub(in crate::sim) struct Clients {
     pub(in crate::sim) ws_api: usize,
     pub(in crate::sim) user_subscriptions: usize,
     pub(in crate::sim) solana: usize,
+    pub(in crate::sim) kraken: usize,
 }
 
 /// What drives the mid.
@@ -55,6 +60,7 @@ pub(in crate::sim) struct World {
     scenario: Scenario,
     pub(in crate::sim) venue: Venue,
     pub(super) feeds: Feeds,
+    kraken: Kraken,
     pub(in crate::sim) slot: u64,
     pub(in crate::sim) slots_stalled: bool,
     pub(in crate::sim) slot_plan: SlotPlan,
@@ -77,6 +83,7 @@ impl World {
         Ok(World {
             venue,
             feeds,
+            kraken: Kraken::new(),
             slot,
             slots_stalled: false,
             slot_plan: SlotPlan::default(),
@@ -128,6 +135,13 @@ impl World {
         }
     }
 
+    /// Kraken, its market brought up to the exchange's own.
+    pub(super) fn kraken(&mut self, now: Time) -> &mut Kraken {
+        let (touch, trades) = self.venue.market_view();
+        self.kraken.step(touch, trades, now);
+        &mut self.kraken
+    }
+
     pub(in crate::sim) fn hold_mid(&mut self, mid: Price) {
         self.lead = Lead::Held(mid);
         self.venue.jump(mid);
@@ -149,7 +163,7 @@ impl World {
 
     pub(in crate::sim) fn apply(&mut self, fault: &Fault) {
         match fault {
-            Fault::DropStreams | Fault::DropWsApi | Fault::DropSolana | Fault::HalfOpen => {
+            Fault::DropStreams | Fault::DropWsApi | Fault::DropSolana | Fault::DropKraken | Fault::HalfOpen => {
                 self.cuts.push(fault.clone())
             }
             Fault::ServerShutdown | Fault::CutUserStream | Fault::RevokeKey => self.cuts.push(fault.clone()),
@@ -157,6 +171,11 @@ impl World {
             Fault::Pump(state) => self.feeds.pump_state = *state,
             Fault::Telegram(status) => self.feeds.telegram_status = *status,
             Fault::Slack(status) => self.feeds.slack_status = *status,
+            Fault::KrakenBadChecksums(_)
+            | Fault::KrakenCrossed(_)
+            | Fault::KrakenMute(_)
+            | Fault::KrakenSilent(_)
+            | Fault::KrakenStatus(_) => self.kraken.apply(fault),
             Fault::StallSlots(stalled) => self.slots_stalled = *stalled,
             Fault::SkipSlots(_) | Fault::ForkSlots(_) | Fault::RegressSlots(_) | Fault::NodeBehind(_) => {
                 self.slot_plan.apply(fault, self.slot)
@@ -172,6 +191,7 @@ impl World {
         snapshot.stream_clients = self.clients.streams;
         snapshot.ws_api_clients = self.clients.ws_api;
         snapshot.user_subscriptions = self.clients.user_subscriptions;
+        snapshot.kraken_clients = self.clients.kraken;
         snapshot.solana_clients = self.clients.solana;
         snapshot
     }

@@ -68,7 +68,7 @@ pub struct KrakenSettings {
     pub stale_after: StaleAfter,
     /// How long a connection may say nothing at all, not even a heartbeat, ns.
     pub silence_ns: i64,
-    /// How long a new connection may take to its first data, ns.
+    /// How long a new connection may take to its first book and ticker, ns; a trade may take as long as between two.
     pub first_data_ns: i64,
     /// How often the venue is pinged, ns.
     pub ping_every_ns: i64,
@@ -376,8 +376,11 @@ impl KrakenSession {
         let open = self.feeds.iter().filter(|feed| feed.conn.is_some());
         let (opened, heard) = (open.clone().map(|feed| feed.opened).min(), open.map(|feed| feed.heard).max());
         let silent = heard.is_some_and(|heard| now.since(heard) > self.settings.silence_ns);
-        for health in [&mut self.book, &mut self.ticker, &mut self.trade] {
-            health.on_timer(opened, self.settings.first_data_ns, now, emit);
+        let first_ns = self.settings.first_data_ns;
+        let first_trade_ns = first_ns.max(stale.trade_ns); // it alone has no snapshot: the first is as far as any
+        let streams = [(&mut self.book, first_ns), (&mut self.ticker, first_ns), (&mut self.trade, first_trade_ns)];
+        for (health, first_ns) in streams {
+            health.on_timer(opened, first_ns, now, emit);
             if silent && health.state() == StreamState::Up {
                 health.stall(now, emit);
             }

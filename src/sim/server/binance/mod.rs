@@ -28,8 +28,8 @@ use super::fault::Fault;
 use super::handle::Snapshot;
 use super::world::{HISTORY_KEPT_MAX, RECEIVED_KEPT_MAX, Received};
 use crate::sim::exchange::{
-    AccountEvent, AccountId, Amount, Exchange, ExchangeSettings, ExpiryReason, Interval, SymbolSpec, SymbolStatus,
-    TradesQuery,
+    AccountEvent, AccountId, Amount, Exchange, ExchangeSettings, ExpiryReason, Interval, PublicTrade, SymbolSpec,
+    SymbolStatus, TradesQuery,
 };
 use crate::sim::market::{Market, MarketSettings, SplitMix64};
 use crate::sim::scenario::Scenario;
@@ -46,6 +46,8 @@ use public::Public;
 
 /// Trades a snapshot shows.
 const SNAPSHOT_TRADES_MAX: usize = 100_000;
+/// Trades that a second venue of the same market sees.
+const VIEW_TRADES: usize = 64;
 /// Keep the random choices of one seed apart from each other.
 const NOISE_SALT: u64 = 0x6e6f_6973;
 const WOBBLE_SALT: u64 = 0x776f_6262;
@@ -215,6 +217,10 @@ impl Venue {
         self.history.extend(own.into_iter().take(room));
         texts
     }
+    /// Top of book and the newest trades, oldest first: what a second venue of the same market goes by.
+    pub(in crate::sim) fn market_view(&self) -> (Option<Bbo>, Vec<PublicTrade>) {
+        (self.exchange.bbo(self.symbol), self.exchange.recent_trades(self.symbol, VIEW_TRADES))
+    }
     /// Age at which a WebSocket is cut.
     pub(in crate::sim) fn lifetime_ns(&self) -> i64 {
         self.switches.lifetime_ns
@@ -361,7 +367,7 @@ impl Venue {
 }
 
 /// Counts a switch down; false if it is off.
-fn take_one(left: &mut u32) -> bool {
+pub(in crate::sim::server) fn take_one(left: &mut u32) -> bool {
     let is_on = *left > 0;
     *left = left.saturating_sub(1);
     is_on
