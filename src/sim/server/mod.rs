@@ -8,6 +8,7 @@
 //! | `/solana` | Solana PubSub (WebSocket) and JSON-RPC (POST) |
 //! | `/llama/overview/dexs/{chain}`, `/llama/summary/dexs/{slug}` | DeFiLlama |
 //! | `/pump/…` | pump.fun: `{"volume24h":…,"24h":{"volumeUSD":…}}` |
+//! | `/coingecko/coins/categories` | CoinGecko |
 //! | `/telegram/bot<token>/sendMessage`, `/slack/services/…` | alert channels, which remember what they were told |
 //!
 //! Thread: one of its own, unpinned, in `service`; [`Handle`] steers it from any other.
@@ -18,6 +19,7 @@ pub(super) mod binance;
 mod client;
 pub mod fault;
 mod feeds;
+mod gecko;
 mod handle;
 pub(super) mod http;
 pub(super) mod json;

@@ -147,6 +147,7 @@ impl World {
             Fault::ServerShutdown | Fault::CutUserStream | Fault::RevokeKey => self.cuts.push(fault.clone()),
             Fault::Llama(state) => self.feeds.llama_state = *state,
             Fault::Pump(state) => self.feeds.pump_state = *state,
+            Fault::Gecko(state) => self.feeds.gecko.state = *state,
             Fault::Telegram(status) => self.feeds.telegram_status = *status,
             Fault::Slack(status) => self.feeds.slack_status = *status,
             Fault::StallSlots(stalled) => self.slots_stalled = *stalled,
