@@ -60,10 +60,14 @@ impl Book {
     }
     /// The stream delivered something: whatever it was before, it is up.
     pub(super) fn on_heard(&mut self, stream: StreamId, now: Time) {
+        self.on_told(stream, now);
+        self.on_stream(stream, StreamState::Up);
+    }
+    /// The stream told how it stands, which may be badly.
+    pub(super) fn on_told(&mut self, stream: StreamId, now: Time) {
         if let Some(heard) = self.heard.get_mut(stream as usize) {
             *heard = now;
         }
-        self.on_stream(stream, StreamState::Up);
     }
     /// A sample of the volume definition that triggers.
     pub(super) fn on_volume(&mut self, now: Time) {

@@ -255,6 +255,7 @@ impl Engine {
         if event.stream == trigger_of(self.definition) && sample.definition == self.definition {
             self.book.on_volume(read);
         }
+        self.book.on_told(event.stream, read);
         self.signal.on_volume(event.stream, sample, read);
         self.evaluate(out);
         self.settle(out);

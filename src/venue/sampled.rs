@@ -155,11 +155,13 @@ impl Sampled {
         }
     }
 
-    /// The reading nearest to `at`, within [`TOLERANCE_NS`].
+    /// The median of the readings within [`TOLERANCE_NS`] of `at` (the lower one of two): one poll's spike is not
+    /// remembered as a day's volume.
     fn reading_near(&self, at: Time) -> Option<Reading> {
-        let distance = |reading: &Reading| reading.at.since(at).abs();
-        let nearest = self.kept.iter().min_by_key(|reading| distance(reading))?;
-        (distance(nearest) <= TOLERANCE_NS).then_some(*nearest)
+        let is_near = |reading: &&Reading| reading.at.since(at).abs() <= TOLERANCE_NS;
+        let mut near: Vec<Reading> = self.kept.iter().filter(is_near).copied().collect();
+        near.sort_by_key(|reading| reading.usd);
+        near.get(near.len().checked_sub(1)? / 2).copied()
     }
 }
 

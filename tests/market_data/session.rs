@@ -39,7 +39,6 @@ impl Rig {
             symbol: Symbol::new("SOLUSDT").expect("a symbol"),
             candle: Interval::parse("5m").expect("an interval"),
             candles_seed,
-            depth_sample_ns: 0,
             stale_after: StaleAfter {
                 bbo_ns: 2 * second,
                 depth_ns: 3 * second,

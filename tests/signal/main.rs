@@ -1,8 +1,11 @@
-//! The signal against other people's numbers: RSI against TA-Lib on real candles, the volume rules on real days, and
-//! every rule's edge.
+//! The signal against other people's numbers: RSI against TA-Lib on real candles, the volume rules on real days, every
+//! rule's edge, and sources that lie.
 
+mod fused;
+mod poison;
 mod rsi;
 mod rules;
+mod sampled;
 mod volume;
 
 use std::fs::File;

@@ -53,7 +53,7 @@ pub fn params() -> Params {
 }
 
 /// 2026-11-22 12:00 UTC.
-const NOON: Time = Time(1_795_348_800 * NANOS_PER_SEC);
+pub const NOON: Time = Time(1_795_348_800 * NANOS_PER_SEC);
 
 fn candle(open_time: Time, close: Price) -> Candle {
     Candle { open_time, open: close, high: close, low: close, close, volume: Qty(1), interval_s: 300 }
@@ -67,7 +67,7 @@ fn day_sample(state: SourceState, now_usd: i64, prev_usd: i64, at: Time) -> Volu
 }
 
 /// 260 candles of period 20 whose gains are `ups` of 20 ticks: an RSI of 5 x `ups`.
-fn feed_candles(signal: &mut Signal, ups: i64, newest: Time) {
+pub fn feed_candles(signal: &mut Signal, ups: i64, newest: Time) {
     feed_candles_at(signal, ups, newest, newest);
 }
 
@@ -104,7 +104,7 @@ fn decide(signal: &Signal, now: Time) -> Decision {
     signal.decide(now, &params(), true, None)
 }
 
-fn failing(decision: &Decision) -> Vec<Rule> {
+pub fn failing(decision: &Decision) -> Vec<Rule> {
     Rule::ALL.into_iter().filter(|rule| decision.passed & rule.bit() == 0).collect()
 }
 
@@ -178,7 +178,7 @@ fn a_source_that_is_not_ok_or_not_plausible_does_not_trigger() {
         (ok, 10_000_000 * USD, 20_000_000 * USD + 1, ok),
         (ok, i64::MAX, prev, SourceState::Suspect),
     ] {
-        let mut signal = ready();
+        let mut signal = crate::fused::armed(VolumeDefinition::UtcDay, NOON);
         signal.on_volume(StreamId::DefiLlama, &day_sample(claimed, now, prev, NOON), NOON);
         let decision = decide(&signal, NOON);
         assert_eq!(decision.source_state, state, "{claimed:?} {now} {prev}");

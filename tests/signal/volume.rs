@@ -126,12 +126,12 @@ fn the_recorded_error_text_makes_the_source_down() {
 /// 2026-11-21 00:00 UTC: "yesterday" of the tests below, whose noon is on the 22nd.
 const DAY: i64 = 1_795_219_200;
 
-fn state_of(body: &[u8], now: Time) -> SourceState {
+/// State, reason, and whether the body could be read at all.
+fn judged(body: &[u8], now: Time) -> (SourceState, SourceReason, bool) {
     let mut reader = reader(&["pump.fun"]);
     let read = reader.on_body("pump.fun", body, now);
-    let state = reader.sample(now).state;
-    assert_eq!(read.is_err(), matches!(state, SourceState::Down) || body.windows(4).any(|word| word == b"\"x\"]"));
-    state
+    let sample = reader.sample(now);
+    (sample.state, sample.reason, read.is_ok())
 }
 
 #[test]
@@ -140,26 +140,32 @@ fn each_fault_of_the_provider_has_its_state() {
     let chart = |before: i64, newest: i64| [(DAY - DAY_S, before), (DAY, newest), (DAY + DAY_S, 1)];
     let totals = |newest: i64, before: i64| [json!(newest), json!(before)];
     let null = || [Value::Null, Value::Null];
-    for (body, state) in [
-        (summary(&chart(100, 69), totals(69, 100)), SourceState::Ok),
-        (summary(&chart(100, 69), null()), SourceState::Ok),
-        (summary(&chart(10_000, 6_900), totals(6_969, 10_000)), SourceState::Ok),
-        (summary(&chart(10_000, 6_900), totals(6_970, 10_000)), SourceState::Suspect),
-        (summary(&chart(10_000, 6_900), totals(6_900, 10_101)), SourceState::Suspect),
-        (summary(&chart(100, 100), totals(100, 100)), SourceState::Filled),
-        (summary(&chart(100, 0), totals(0, 100)), SourceState::Missing),
-        (summary(&chart(100, -69), null()), SourceState::Suspect),
-        (summary(&[(DAY, 69)], null()), SourceState::Missing),
-        (summary(&[(DAY - 2 * DAY_S, 100), (DAY, 69)], null()), SourceState::Missing),
-        (summary(&[(DAY - 2 * DAY_S, 100), (DAY - DAY_S, 69)], null()), SourceState::Stale),
-        (summary(&[(DAY + DAY_S, 69)], null()), SourceState::Missing),
-        (summary(&[], null()), SourceState::Missing),
-        (b"{\"totalDataChart\":[[1795219200,\"x\"]]}".to_vec(), SourceState::Suspect),
-        (b"{\"message\":\"Not found\"}".to_vec(), SourceState::Down),
-        (b"<!DOCTYPE html><html></html>".to_vec(), SourceState::Down),
-        (b"".to_vec(), SourceState::Down),
+    use {SourceReason as Why, SourceState as State};
+    for (body, expected) in [
+        (summary(&chart(100, 69), totals(69, 100)), (State::Ok, Why::None, true)),
+        (summary(&chart(100, 69), null()), (State::Ok, Why::None, true)),
+        (summary(&chart(10_000, 6_900), totals(6_969, 10_000)), (State::Ok, Why::None, true)),
+        (summary(&chart(10_000, 6_900), totals(6_970, 10_000)), (State::Suspect, Why::Contradiction, true)),
+        (summary(&chart(10_000, 6_900), totals(6_900, 10_101)), (State::Suspect, Why::Contradiction, true)),
+        (summary(&chart(100, 100), totals(100, 100)), (State::Filled, Why::Repeated, true)),
+        (summary(&chart(100, 0), totals(0, 100)), (State::Missing, Why::NoValue, true)),
+        (summary(&chart(100, -69), null()), (State::Suspect, Why::Implausible, true)),
+        (summary(&[(DAY, 69)], null()), (State::Missing, Why::NoValue, true)),
+        (summary(&[(DAY - 2 * DAY_S, 100), (DAY, 69)], null()), (State::Missing, Why::NoValue, true)),
+        (summary(&[(DAY - 2 * DAY_S, 100), (DAY - DAY_S, 69)], null()), (State::Stale, Why::TooOld, true)),
+        (summary(&[(DAY + DAY_S, 69)], null()), (State::Missing, Why::NoValue, true)),
+        (summary(&[], null()), (State::Missing, Why::NoValue, true)),
+        (b"{\"totalDataChart\":[[1795219200,\"x\"]]}".to_vec(), (State::Suspect, Why::Implausible, false)),
+        (b"{\"totalDataChart\":[[1795219200,1e40]]}".to_vec(), (State::Suspect, Why::Implausible, false)),
+        (b"{\"totalDataChart\":[[1795219200,NaN]]}".to_vec(), (State::Down, Why::Unreadable, false)),
+        (summary(&[(DAY - DAY_S, 100), (DAY, 69), (DAY, 60)], null()), (State::Suspect, Why::Contradiction, false)),
+        (summary(&[(DAY - DAY_S, 100), (DAY, 69), (DAY, 69)], null()), (State::Ok, Why::None, true)),
+        (summary(&chart(100, 69), totals(100, 69)), (State::Suspect, Why::Contradiction, true)),
+        (b"{\"message\":\"Not found\"}".to_vec(), (State::Down, Why::Unreadable, false)),
+        (b"<!DOCTYPE html><html></html>".to_vec(), (State::Down, Why::Unreadable, false)),
+        (b"".to_vec(), (State::Down, Why::Unreadable, false)),
     ] {
-        assert_eq!(state_of(&body, noon), state, "{}", String::from_utf8_lossy(&body));
+        assert_eq!(judged(&body, noon), expected, "{}", String::from_utf8_lossy(&body));
     }
 }
 
@@ -169,7 +175,8 @@ fn a_day_is_not_evaluated_before_it_has_settled_and_is_late_at_noon() {
     let mut reader = reader(&["pump.fun"]);
     let body = summary(&[(DAY - DAY_S, 100), (DAY, 69)], [Value::Null, Value::Null]);
     reader.on_body("pump.fun", &body, midnight).unwrap();
-    assert_eq!(reader.sample(midnight.plus(2 * HOUR_NS - 1)).state, SourceState::Stale);
+    let early = reader.sample(midnight.plus(2 * HOUR_NS - 1));
+    assert_eq!((early.state, early.reason), (SourceState::Stale, SourceReason::Settling));
     assert_eq!(told(&reader.sample(midnight.plus(2 * HOUR_NS))), (SourceState::Ok, 69, 100));
     assert!(!reader.is_late(midnight.plus(12 * HOUR_NS)));
     let next_day = midnight.plus(NANOS_PER_DAY);
@@ -193,6 +200,90 @@ fn the_sum_is_only_as_good_as_its_worst_part_and_restated_days_are_told() {
     reader.on_failed("pump.fun", SourceReason::NoAnswer);
     assert_eq!(reader.sample(noon).state, SourceState::Down);
     assert_eq!(reader.on_body("raydium", &body(1), noon), Err(DecodeError::Missing { name: "slug" }));
+}
+
+#[test]
+fn a_chart_that_ends_before_one_seen_is_old_data_and_changes_nothing() {
+    let noon = noon_after(DAY);
+    let body = |last: i64, newest: i64| {
+        let days = [(last - 2 * DAY_S, 90), (last - DAY_S, 100), (last, newest), (DAY + DAY_S, 5)];
+        summary(&days, [Value::Null, Value::Null])
+    };
+    let mut reader = reader(&["pump.fun"]);
+    reader.on_body("pump.fun", &body(DAY, 95), noon).unwrap();
+    let before = reader.sample(noon);
+    assert_eq!(reader.on_body("pump.fun", &body(DAY - DAY_S, 60), noon), Ok(None));
+    let replayed = reader.sample(noon);
+    assert_eq!((replayed.state, replayed.reason), (SourceState::Stale, SourceReason::Repeated));
+    assert_eq!((replayed.now, replayed.prev, replayed.bucket_end), (before.now, before.prev, before.bucket_end));
+    let without_today = summary(&[(DAY - DAY_S, 100), (DAY, 95)], [Value::Null, Value::Null]);
+    reader.on_body("pump.fun", &without_today, noon).unwrap();
+    assert_eq!(reader.sample(noon), before, "today's partial day says nothing of age");
+}
+
+#[test]
+fn a_source_that_could_not_be_asked_says_why() {
+    let noon = noon_after(DAY);
+    let (mut llama, mut pump) = (reader(&["pump.fun"]), pump());
+    let unread = (SourceState::Down, SourceReason::Unread);
+    assert_eq!((llama.sample(noon).state, llama.sample(noon).reason), unread);
+    assert_eq!((pump.sample(noon).state, pump.sample(noon).reason), unread);
+    for reason in [SourceReason::Refused, SourceReason::NoAnswer] {
+        llama.on_failed("pump.fun", reason);
+        pump.on_failed(reason);
+        for sample in [llama.sample(noon), pump.sample(noon)] {
+            assert_eq!((sample.state, sample.reason), (SourceState::Down, reason));
+        }
+    }
+}
+
+/// What any reader of the file can work out for himself: the days on which both protocols are told and their sum is
+/// below 70 % of the day before's, but for days that repeat a protocol's day before.
+fn days_that_fell(raw: &[u8]) -> Vec<i64> {
+    let raw: Value = serde_json::from_slice(raw).unwrap();
+    let mut days: BTreeMap<i64, (f64, f64)> = BTreeMap::new();
+    for day in raw["totalDataChartBreakdown"].as_array().unwrap() {
+        if let (Some(curve), Some(amm)) = (day[1]["pump.fun"].as_f64(), day[1]["PumpSwap"].as_f64()) {
+            days.insert(day[0].as_i64().unwrap(), (curve, amm));
+        }
+    }
+    let fell = |(day, (curve, amm)): (&i64, &(f64, f64))| {
+        let (old_curve, old_amm) = days.get(&(day - 86_400))?;
+        let is_filled = curve == old_curve || amm == old_amm;
+        let is_plausible = old_curve + old_amm > 20e6 && *curve > 0.0 && *amm > 0.0;
+        ((curve + amm) / (old_curve + old_amm) < 0.7 && !is_filled && is_plausible).then_some(*day)
+    };
+    days.iter().filter_map(fell).collect()
+}
+
+#[test]
+fn the_recorded_history_lived_day_by_day_signals_on_exactly_the_days_that_fell() {
+    let Some(raw) = capture("defillama/overview-dexs-solana.json.gz") else { return };
+    let raw = unzipped(&raw);
+    let (curve, amm) = (recorded_days(&raw, "pump.fun"), recorded_days(&raw, "PumpSwap"));
+    let first = curve[0].0.max(amm[0].0) + DAY_S;
+    let last = curve[curve.len() - 1].0.min(amm[amm.len() - 1].0);
+    let mut reader = reader(&["pump.fun", "pumpswap"]);
+    let setup = SignalSetup { definition: VolumeDefinition::UtcDay, rsi_period: 14, candle_s: 300 };
+    let (mut signal, mut told) = (Signal::new(setup), Vec::new());
+    for day in (first..=last).step_by(DAY_S as usize) {
+        for hour in [1, 3, 12] {
+            let now = Time((day + DAY_S) * NANOS_PER_SEC + hour * HOUR_NS);
+            reader.on_body("pump.fun", &answer_of(&curve, day), now).unwrap();
+            reader.on_body("pumpswap", &answer_of(&amm, day), now).unwrap();
+            signal.on_volume(StreamId::DefiLlama, &reader.sample(now), now);
+            let view = signal.volume(now, &crate::rules::params());
+            let says = view.state == SourceState::Ok && view.drop_is_above(Ratio(30_000_000));
+            assert!(!says || hour > 1, "before the day has settled");
+            if says && told.last() != Some(&day) {
+                told.push(day);
+            }
+        }
+    }
+    let expected = days_that_fell(&raw);
+    assert_eq!(told, expected);
+    assert!(expected.len() >= 5, "{} days fell", expected.len());
+    println!("{} of {} days fell by more than 30 %", told.len(), (last - first) / DAY_S + 1);
 }
 
 fn pump_body(usd: &str) -> Vec<u8> {
@@ -252,20 +343,22 @@ fn a_pumpfun_number_that_stands_still_is_filled() {
 #[test]
 fn pumpfun_answers_of_no_use_have_their_state() {
     let at = noon_after(DAY);
-    for (body, state) in [
-        (pump_body("0"), SourceState::Missing),
-        (pump_body("null"), SourceState::Missing),
-        (b"{\"pools\":[]}".to_vec(), SourceState::Missing),
-        (b"[]".to_vec(), SourceState::Missing),
-        (pump_body("-1"), SourceState::Suspect),
-        (pump_body("\"NaN\""), SourceState::Suspect),
-        (pump_body("1e30"), SourceState::Suspect),
-        (pump_body("NaN"), SourceState::Down),
-        (b"<html>Just a moment...</html>".to_vec(), SourceState::Down),
+    use {SourceReason as Why, SourceState as State};
+    for (body, state, reason) in [
+        (pump_body("0"), State::Missing, Why::NoValue),
+        (pump_body("null"), State::Missing, Why::NoValue),
+        (b"{\"pools\":[]}".to_vec(), State::Missing, Why::NoValue),
+        (b"[]".to_vec(), State::Missing, Why::NoValue),
+        (pump_body("-1"), State::Suspect, Why::Implausible),
+        (pump_body("\"NaN\""), State::Suspect, Why::Implausible),
+        (pump_body("1e30"), State::Suspect, Why::Implausible),
+        (pump_body("NaN"), State::Down, Why::Unreadable),
+        (b"<html>Just a moment...</html>".to_vec(), State::Down, Why::Unreadable),
     ] {
         let mut reader = pump();
         assert!(reader.on_body(&body, at).is_err());
-        assert_eq!(reader.sample(at).state, state, "{}", String::from_utf8_lossy(&body));
+        let sample = reader.sample(at);
+        assert_eq!((sample.state, sample.reason), (state, reason), "{}", String::from_utf8_lossy(&body));
     }
     assert!(pumpfun::Reader::new("volume", 1).is_err());
     assert_eq!(pumpfun::Reader::new("", 1).unwrap().on_body(b" 61234567.5 ", at), Ok(Notional(6_123_456_750_000_000)));

@@ -1,13 +1,15 @@
-//! The other venues of the port: Solana, DeFiLlama, pump.fun, Telegram, Slack; and TLS.
+//! The other venues of the port: Solana, DeFiLlama, pump.fun, CoinGecko, Telegram, Slack; and TLS.
 
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
 use super::desk::{Http, PATIENCE, Ws, get, open, steered};
 use serde_json::{Value, json};
-use sol_volume_bot::sim::server::{Channel, Fault, FeedState, Server, ServerSettings};
+use sol_volume_bot::sim::server::{Channel, Fault, FeedState, Handle, Server, ServerSettings};
 use sol_volume_bot::sys::clock::Clock;
 use sol_volume_bot::types::Notional;
+use sol_volume_bot::types::event::SourceState;
+use sol_volume_bot::venue::coingecko;
 
 #[test]
 fn slots_rise_by_one_and_json_rpc_knows_them() {
@@ -72,6 +74,34 @@ fn pump_fun_tells_its_volume_under_both_names() {
     assert_eq!((&body["volume24h"], &body["24h"]["volumeUSD"]), (&json!(42000.5), &json!(42000.5)));
     handle.fault(Fault::Pump(FeedState::Null));
     assert_eq!(get(&handle, "/pump").json()["volume24h"], Value::Null);
+}
+
+#[test]
+fn coingecko_lists_its_categories_and_its_own_time_in_every_state() {
+    let handle = open();
+    let now = || Clock::start().now();
+    let told = |handle: &Handle| {
+        let mut reader = coingecko::Reader::new(coingecko::CATEGORY);
+        let body = get(handle, "/coingecko/coins/categories?order=market_cap_desc").body;
+        let read = reader.on_body(body.as_bytes(), now());
+        (read.ok(), reader.sample(now()).state)
+    };
+    handle.set_gecko(Notional(4_200_050_000_000));
+    let volume = Some(Notional(4_200_050_000_000));
+    assert_eq!(told(&handle), (volume, SourceState::Missing), "no reading of a day ago yet");
+    for (state, expected) in [
+        (FeedState::Stale, (volume, SourceState::Stale)),
+        (FeedState::Contradicting, (None, SourceState::Suspect)),
+        (FeedState::Zero, (None, SourceState::Missing)),
+        (FeedState::Null, (None, SourceState::Missing)),
+        (FeedState::Html, (None, SourceState::Down)),
+    ] {
+        handle.fault(Fault::Gecko(state));
+        assert_eq!(told(&handle), expected, "{state:?}");
+    }
+    assert_eq!(get(&handle, "/coingecko/coins/list").status, 200, "an HTML page, whatever is asked");
+    handle.fault(Fault::Gecko(FeedState::Ok));
+    assert_eq!(get(&handle, "/coingecko/coins/list").status, 404);
 }
 
 #[test]

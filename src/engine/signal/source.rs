@@ -15,9 +15,10 @@ pub const VOLUME_FLOOR: Notional = Notional(20_000_000 * RATIO_SCALE);
 const FALL_MAX: i128 = 20;
 /// A newer window that is not below 5 times the older one is a fault of the source.
 const RISE_MAX: i128 = 5;
-/// Most that a trailing day may change within [`JUMP_NS`]: that takes an hour with the volume of a whole day.
+/// Most that a trailing day may change within [`JUMP_NS`] (that takes an hour with the volume of a whole day), and most
+/// that a past day may be restated within it.
 const JUMP_MAX: i128 = 2;
-/// How long a believed trailing day binds the next one.
+/// How long a believed sample binds the next ones.
 const JUMP_NS: i64 = 3_600 * NANOS_PER_SEC;
 /// How far ahead of our clock a window may end.
 const AHEAD_NS: i64 = 3_600 * NANOS_PER_SEC;
@@ -79,12 +80,11 @@ impl Source {
     /// What a plausible sample is worth beside the one believed before it.
     fn compared(&self, sample: &VolumeSample, at: Time) -> Judged {
         let Some((before, before_at)) = self.believed else { return (SourceState::Ok, SourceReason::None) };
-        let is_trailing = sample.definition != VolumeDefinition::UtcDay && at.since(before_at) <= JUMP_NS;
         if sample.bucket_end < before.bucket_end {
             (SourceState::Stale, SourceReason::Repeated)
         } else if sample.bucket_end > before.bucket_end && sample.now == before.now {
             (SourceState::Suspect, SourceReason::Repeated)
-        } else if is_trailing && (jumps(before.now, sample.now) || jumps(before.prev, sample.prev)) {
+        } else if is_torn(&before, sample, at.since(before_at) <= JUMP_NS) {
             (SourceState::Suspect, SourceReason::Implausible)
         } else {
             (SourceState::Ok, SourceReason::None)
@@ -168,6 +168,18 @@ fn gated(stream: StreamId, sample: &VolumeSample, at: Time) -> Judged {
     } else {
         (SourceState::Ok, Why::None)
     }
+}
+
+/// Whether a sample cannot follow the one believed before it: the windows of both overlap, but tell of another market.
+///
+/// A day's own value may be restated, and a provider may be right the second time: so what is compared with what was read
+/// over an hour ago is believed, but for a UTC day whose predecessor is not what was told of it as the newest day.
+fn is_torn(before: &VolumeSample, sample: &VolumeSample, is_recent: bool) -> bool {
+    let is_day = sample.definition == VolumeDefinition::UtcDay;
+    let is_next_day = is_day && sample.bucket_end.since(before.bucket_end) == NANOS_PER_DAY;
+    let is_same_window = !is_day || sample.bucket_end == before.bucket_end;
+    let has_jumped = jumps(before.now, sample.now) || jumps(before.prev, sample.prev);
+    (is_next_day && jumps(before.now, sample.prev)) || (is_recent && is_same_window && has_jumped)
 }
 
 /// Whether one is more than [`JUMP_MAX`] times the other.

@@ -81,6 +81,8 @@ pub enum Fault {
     Llama(FeedState),
     /// How pump.fun answers.
     Pump(FeedState),
+    /// How CoinGecko answers.
+    Gecko(FeedState),
     /// Status of Telegram's next answers; 200 = fine.
     Telegram(u16),
     /// Status of Slack's next answers; 200 = fine.

@@ -1,4 +1,4 @@
-//! The plain HTTP peers: DeFiLlama, pump.fun, Telegram, Slack.
+//! The plain HTTP peers: DeFiLlama, pump.fun, CoinGecko, Telegram, Slack.
 //!
 //! Thread: any.  Invariants: days are UTC days relative to the request; what the alert channels were sent is kept whole,
 //! path included, so a test can look for secrets in bodies and for tokens in the right place.
@@ -6,6 +6,7 @@
 use std::fmt::Write;
 
 use super::fault::FeedState;
+use super::gecko::Gecko;
 use super::http::{Request, Response, Verb, percent_decode};
 use super::json::{Obj, array, quoted};
 use crate::sim::scenario::{LlamaSeries, Scenario};
@@ -46,6 +47,7 @@ pub(super) struct Feeds {
     pub(super) llama_state: FeedState,
     pub(super) pump: Notional,
     pub(super) pump_state: FeedState,
+    pub(super) gecko: Gecko,
     pub(super) telegram_status: u16,
     pub(super) slack_status: u16,
     pub(super) alerts: Vec<Alert>,
@@ -58,6 +60,7 @@ impl Feeds {
             llama_state: FeedState::Ok,
             pump: scenario.pump.volume_24h,
             pump_state: FeedState::Ok,
+            gecko: Gecko::new(),
             telegram_status: 200,
             slack_status: 200,
             alerts: Vec::new(),
@@ -78,6 +81,9 @@ impl Feeds {
         }
         if path == "/pump" || path.starts_with("/pump/") {
             return Some(self.pump());
+        }
+        if let Some(rest) = path.strip_prefix("/coingecko/") {
+            return Some(self.gecko.answer(rest, now));
         }
         if path.starts_with("/telegram/bot") && path.ends_with("/sendMessage") {
             return Some(self.telegram(request, now));
@@ -234,7 +240,7 @@ fn telegram_error(code: u16, description: &str, parameters: &str) -> String {
 }
 
 /// Refusals that do not depend on what was asked.
-fn unwell(state: FeedState) -> Option<Response> {
+pub(super) fn unwell(state: FeedState) -> Option<Response> {
     match state {
         FeedState::Html => Some(Response::html(200, "<html><title>Just a moment...</title></html>")),
         FeedState::TooMany => Some(Response::text(429, "Too many requests").with("Retry-After", 1)),
@@ -244,7 +250,7 @@ fn unwell(state: FeedState) -> Option<Response> {
 }
 
 /// A JSON number of US dollars, trailing zeros cut.
-fn usd(amount: Notional) -> String {
+pub(super) fn usd(amount: Notional) -> String {
     let mut text = String::new();
     let _ = write!(text, "{amount}"); // a String takes everything
     text
@@ -252,6 +258,6 @@ fn usd(amount: Notional) -> String {
 
 /// What a path that nobody serves is answered.
 pub(super) fn nobody(path: &str) -> Response {
-    let text = "no venue lives at this path; see /api/v3, /ws, /stream, /ws-api/v3, /kraken/ws, /kraken/0/public, /solana, /llama, /pump, /telegram, /slack";
+    let text = "no venue lives at this path; see /api/v3, /ws, /stream, /ws-api/v3, /kraken/ws, /kraken/0/public, /solana, /llama, /pump, /coingecko, /telegram, /slack";
     Response::json(404, Obj::new().raw("path", &quoted(path)).text("error", text).end())
 }

@@ -154,6 +154,10 @@ impl Handle {
     pub fn set_pump(&self, volume: Notional) {
         self.change(|world| world.feeds.pump = volume);
     }
+    /// Replaces the 24 h volume of CoinGecko's category `solana-meme-coins`.
+    pub fn set_gecko(&self, volume: Notional) {
+        self.change(|world| world.feeds.gecko.volume = volume);
+    }
     /// Pays in (or, negative, out) `amount_e8` of an asset, in 1e-8 of it.
     pub fn deposit(&self, asset: &str, amount_e8: i64) {
         self.change(|world| world.deposit(asset, amount_e8));

@@ -5,14 +5,11 @@
 //! | `/api/v3/…` | Binance Spot REST |
 //! | `/ws`, `/ws/<streams>`, `/stream?streams=…` | Binance Spot market streams |
 //! | `/ws-api/v3` | Binance Spot WebSocket API |
-<<<<<<< HEAD
 //! | `/solana`, `/solana?lag=20`, `/solana?ahead=1000000` | Solana PubSub (WebSocket) and JSON-RPC (POST); of a node that trails, or lies |
-=======
 //! | `/kraken/ws`, `/kraken/0/public/Depth` | Kraken Spot public WebSocket (version 2), REST depth |
-//! | `/solana` | Solana PubSub (WebSocket) and JSON-RPC (POST) |
->>>>>>> kraken
 //! | `/llama/overview/dexs/{chain}`, `/llama/summary/dexs/{slug}` | DeFiLlama |
 //! | `/pump/…` | pump.fun: `{"volume24h":…,"24h":{"volumeUSD":…}}` |
+//! | `/coingecko/coins/categories` | CoinGecko |
 //! | `/telegram/bot<token>/sendMessage`, `/slack/services/…` | alert channels, which remember what they were told |
 //!
 //! Thread: one of its own, unpinned, in `service`; [`Handle`] steers it from any other.
@@ -23,6 +20,7 @@ pub(super) mod binance;
 mod client;
 pub mod fault;
 mod feeds;
+mod gecko;
 mod handle;
 pub(super) mod http;
 pub(super) mod json;

@@ -17,13 +17,9 @@ use super::binance::{ApiSession, RestAnswer, StreamSession};
 use super::client::{Client, Session};
 use super::handle::{Handle, Shared};
 use super::http::{Request, Response, Verb};
-<<<<<<< HEAD
+use super::kraken::KrakenSession;
 use super::solana::SlotSession;
 use super::solana_slots::{self, NodeView};
-=======
-use super::kraken::KrakenSession;
-use super::solana::{self, SlotSession};
->>>>>>> kraken
 use super::wire::{Gone, Inbound, Wire};
 use super::world::World;
 use super::{ServerSettings, StartError, client, feeds};
@@ -209,13 +205,9 @@ impl Service {
             };
         }
         let response = if request.path == "/solana" && request.verb == Verb::Post {
-<<<<<<< HEAD
             solana_slots::post(request, world)
-=======
-            Response::json(200, solana::post(&request.body, world.slot))
         } else if request.path.starts_with("/kraken/0/") {
             world.kraken(now).rest(request, now)
->>>>>>> kraken
         } else {
             world.feeds.answer(request, now).unwrap_or_else(|| feeds::nobody(&request.path))
         };
@@ -293,15 +285,15 @@ impl Service {
         let slots =
             if world.slots_stalled { 0..0 } else { self.slot_told.max(world.slot.saturating_sub(8))..world.slot };
         self.slot_told = world.slot;
-        let mut kraken = (world.clients.kraken > 0).then(|| world.kraken(now));
+        let hears_kraken = world.clients.kraken > 0;
+        if hears_kraken {
+            world.kraken(now); // moved on once, told to everybody
+        }
+        let World { kraken, slot_plan, .. } = world;
         self.clients.retain(|_, client| {
             let told = client.public(&public).and_then(|()| client.account_events(&events));
-<<<<<<< HEAD
-            told.and_then(|()| client.slots(slots.start + 1..slots.end + 1, &world.slot_plan)).is_ok()
-=======
-            let told = told.and_then(|()| kraken.as_mut().map_or(Ok(()), |kraken| client.kraken(kraken, now)));
-            told.and_then(|()| client.slots(slots.start + 1..slots.end + 1)).is_ok()
->>>>>>> kraken
+            let told = told.and_then(|()| if hears_kraken { client.kraken(kraken, now) } else { Ok(()) });
+            told.and_then(|()| client.slots(slots.start + 1..slots.end + 1, slot_plan)).is_ok()
         });
     }
 
@@ -326,15 +318,11 @@ fn deliver(client: &mut Client, answer: &Answer) -> Result<(), Gone> {
 /// The session a WebSocket path opens; `None` if none lives there.
 fn session_of(request: &Request, now: Time) -> Option<Session> {
     match request.path.as_str() {
-<<<<<<< HEAD
         "/solana" | "/solana/" => {
             let view = NodeView::of_query(&request.query);
             Some(Session::Slots(SlotSession { view, ..SlotSession::default() }))
         }
-=======
-        "/solana" | "/solana/" => Some(Session::Slots(SlotSession::default())),
         "/kraken/ws" | "/kraken/ws/" => Some(Session::Kraken(Box::new(KrakenSession::new(now)))),
->>>>>>> kraken
         "/ws-api/v3" => Some(Session::Api(Box::new(ApiSession::new(&request.query, now)))),
         path => StreamSession::of_path(path, &request.query).map(Session::Streams),
     }

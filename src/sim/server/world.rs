@@ -8,11 +8,8 @@ use super::binance::Venue;
 use super::fault::Fault;
 use super::feeds::Feeds;
 use super::handle::Snapshot;
-<<<<<<< HEAD
-use super::solana_slots::SlotPlan;
-=======
 use super::kraken::Kraken;
->>>>>>> kraken
+use super::solana_slots::SlotPlan;
 use crate::sim::scenario::Scenario;
 use crate::types::event::{Bbo, Trade};
 use crate::types::time::NANOS_PER_MILLI;
@@ -60,7 +57,7 @@ pub(in crate::sim) struct World {
     scenario: Scenario,
     pub(in crate::sim) venue: Venue,
     pub(super) feeds: Feeds,
-    kraken: Kraken,
+    pub(super) kraken: Kraken,
     pub(in crate::sim) slot: u64,
     pub(in crate::sim) slots_stalled: bool,
     pub(in crate::sim) slot_plan: SlotPlan,
@@ -169,6 +166,7 @@ impl World {
             Fault::ServerShutdown | Fault::CutUserStream | Fault::RevokeKey => self.cuts.push(fault.clone()),
             Fault::Llama(state) => self.feeds.llama_state = *state,
             Fault::Pump(state) => self.feeds.pump_state = *state,
+            Fault::Gecko(state) => self.feeds.gecko.state = *state,
             Fault::Telegram(status) => self.feeds.telegram_status = *status,
             Fault::Slack(status) => self.feeds.slack_status = *status,
             Fault::KrakenBadChecksums(_)

@@ -236,6 +236,7 @@ mod tests {
     use crate::threads::helpers::web::tests::Server;
     use crate::types::event::SourceState;
     use crate::types::time::NANOS_PER_DAY;
+    use crate::venue::coingecko;
 
     const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -356,6 +357,79 @@ mod tests {
         assert_eq!(next(&events), EventKind::Stream(StreamState::Up));
         assert_eq!(next_sample(&events), (SourceState::Ok, 65_000_000, 100_000_000));
         assert!(pollers.stop(PATIENCE));
+    }
+
+    fn gecko(base_url: String, readings: Vec<Reading>) -> PollerSettings {
+        let coingecko = CoinGeckoSettings {
+            base_url,
+            category: coingecko::CATEGORY.to_owned(),
+            poll_ns: 1_000_000,
+            key: Some(ApiKey { header: "x-cg-demo-api-key", value: "nobody-may-see".to_owned() }),
+            readings,
+        };
+        PollerSettings { coingecko: Some(coingecko), ..Default::default() }
+    }
+
+    #[test]
+    fn coingecko_is_asked_with_its_key_which_no_word_of_a_failure_shows() {
+        let clock = Clock::start();
+        let mut asked = 0;
+        let server = Server::start(None, move |request| {
+            asked += 1;
+            let is_known = request.header("x-cg-demo-api-key") == Some("nobody-may-see");
+            let updated = crate::telemetry::lines::rfc3339_us(clock.now());
+            match asked {
+                1 => "HTTP/1.1 401 No\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".to_owned(),
+                _ if is_known && request.path() == "/cg/coins/categories?order=market_cap_desc" => Server::ok(
+                    "",
+                    &format!(r#"[{{"id":"solana-meme-coins","volume_24h":6.5e8,"updated_at":"{updated}"}}]"#),
+                ),
+                _ => Server::ok("", "<html>who are you?</html>"),
+            }
+        });
+        let day_ago =
+            Reading { at: clock.now().plus(-NANOS_PER_DAY), usd: crate::types::Notional(100_000_000_000_000_000) };
+        let settings = gecko(server.url("/cg/"), vec![day_ago]);
+        assert!(!format!("{settings:?}").contains("nobody-may-see"));
+        let (pollers, events, notes) = start(settings, clock);
+        assert_eq!(next(&events), EventKind::Stream(StreamState::Down));
+        assert_eq!(next_sample(&events).0, SourceState::Down);
+        assert_eq!(next(&events), EventKind::Stream(StreamState::Up));
+        assert_eq!(next_sample(&events), (SourceState::Ok, 650_000_000, 1_000_000_000));
+        assert!(pollers.stop(PATIENCE));
+        assert_eq!(
+            notes.try_recv().map(|note| note.to_string()),
+            Ok("coingecko categories: HTTP status 401".to_owned())
+        );
+    }
+
+    #[test]
+    fn samples_say_their_windows_in_sol_at_the_hourly_prices_of_their_time() {
+        let clock = Clock::start();
+        let server = Server::start(None, move |request| {
+            if !request.path().starts_with("/binance/api/v3/klines?symbol=SOLUSDT&interval=1h&limit=") {
+                return Server::ok("", &summary(clock, 60_000_000, 40_000_000));
+            }
+            let today_h = clock.now().utc_day() * 24;
+            let candle = |hour: i64| {
+                let price = if hour < today_h - 24 { 100 } else { 50 };
+                let (open, close) = (hour * 3_600_000, hour * 3_600_000 + 3_599_999);
+                format!(r#"[{open},"{price}","{price}","{price}","{price}","1",{close},"1",1,"1","1","0"]"#)
+            };
+            Server::ok("", &format!("[{}]", (today_h - 48..today_h).map(candle).collect::<Vec<_>>().join(",")))
+        });
+        let sol_prices = SolPriceSettings { base_url: server.url("/binance/"), symbol: "SOLUSDT".to_owned() };
+        let settings = PollerSettings { sol_prices: Some(sol_prices), ..llama(server.url(""), 1_000_000) };
+        let (pollers, events, _) = start(settings, clock);
+        assert_eq!(next(&events), EventKind::Stream(StreamState::Up));
+        for _ in 0..3 {
+            let EventKind::Volume(sample) = next(&events) else { panic!("a sample was due") };
+            let sol = |whole: i64| crate::types::Qty(whole * 1_000_000_000);
+            assert_eq!((sample.now.0, sample.prev.0), (8_000_000_000_000_000, 12_000_000_000_000_000));
+            assert_eq!((sample.now_sol, sample.prev_sol), (sol(1_600_000), sol(1_200_000)), "it rose in SOL");
+        }
+        assert!(pollers.stop(PATIENCE));
+        assert_eq!(server.requests().iter().filter(|head| head.contains("/klines")).count(), 1, "asked once for all");
     }
 
     #[test]
