@@ -75,6 +75,9 @@ pub fn crc32(bytes: &[u8]) -> u32 {
     !rest
 }
 
+/// Price in cents, size in 1e-8.
+pub type Levels = Vec<(i64, i64)>;
+
 /// A whole book, kept by price in cents with sizes in 1e-8, and the frames about its top.
 #[derive(Clone, Debug, Default)]
 pub struct Oracle {
@@ -95,7 +98,7 @@ impl Oracle {
         let side = |sign: i64, from: i64| (0..levels).map(|away| (from + sign * away, 100_000_000 + away)).collect();
         Oracle { bids: side(-1, bid), asks: side(1, bid + 1) }
     }
-    pub fn tops(&self, depth: usize) -> (Vec<(i64, i64)>, Vec<(i64, i64)>) {
+    pub fn tops(&self, depth: usize) -> (Levels, Levels) {
         let own = |(price, qty): (&i64, &i64)| (*price, *qty);
         (self.bids.iter().rev().take(depth).map(own).collect(), self.asks.iter().take(depth).map(own).collect())
     }

@@ -121,8 +121,11 @@ fn more_levels_than_the_venue_ever_sends_are_refused_in_bounded_memory() {
     assert_eq!(said(&long), Err(DecodeError::TooLong { got: long.len() }));
 }
 
+/// Where, which byte, how.
+type Edit = (prop::sample::Index, u8, u8);
+
 /// Feeds a session frames out of a hostile hand; it must hold its own rules whatever comes.
-fn survives(frames: &[(usize, Vec<(prop::sample::Index, u8, u8)>, i64)]) {
+fn survives(frames: &[(usize, Vec<Edit>, i64)]) {
     let mut session = KrakenSession::new(settings());
     let mut now = Time(1_790_000_000_000_000_000);
     session.on_open(1, now);
@@ -144,7 +147,7 @@ fn survives(frames: &[(usize, Vec<(prop::sample::Index, u8, u8)>, i64)]) {
     }
 }
 
-fn mutated(bytes: &[u8], edits: &[(prop::sample::Index, u8, u8)]) -> Vec<u8> {
+fn mutated(bytes: &[u8], edits: &[Edit]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     for (index, byte, how) in edits {
         let at = index.index(bytes.len().max(1)).min(bytes.len());

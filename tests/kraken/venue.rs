@@ -263,11 +263,11 @@ fn the_venue_speaks_the_protocol_to_an_independent_client() {
     let (status, _) = ws.hear();
     assert_eq!((&status["channel"], &status["data"][0]["system"]), (&json!("status"), &json!("online")));
     assert!(status["data"][0]["connection_id"].as_u64().is_some_and(|id| id > 1 << 53));
-    let book = json!({"channel": "book", "symbol": ["SOL/USD", "XXX/YYY"], "depth": 10, "snapshot": true});
+    let book = json!({"channel": "book", "symbol": ["SOL/USD", "ABC/DEF"], "depth": 10, "snapshot": true});
     ws.say(&json!({"method": "subscribe", "params": book, "req_id": 5}));
     let answers = [ws.hear().0, ws.hear().0];
     assert_eq!((&answers[0]["success"], &answers[0]["result"]["symbol"]), (&json!(true), &json!("SOL/USD")));
-    assert_eq!(answers[1]["error"], "Currency pair not supported XXX/YYY");
+    assert_eq!(answers[1]["error"], "Currency pair not supported ABC/DEF");
     assert_eq!((&answers[0]["req_id"], &answers[1]["req_id"]), (&json!(5), &json!(5)), "one answer a pair");
     let (snapshot, text) = ws.hear_until(|frame| frame["channel"] == "book");
     assert_eq!(

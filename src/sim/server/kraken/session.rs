@@ -347,7 +347,7 @@ mod tests {
         for (request, words) in [
             (SUBSCRIBE.to_owned(), "Already subscribed"),
             (SUBSCRIBE.replace("10", "11"), "Subscription depth not supported"),
-            (SUBSCRIBE.replace("SOL/USD", "XXX/YYY"), "Currency pair not supported XXX/YYY"),
+            (SUBSCRIBE.replace("SOL/USD", "ABC/DEF"), "Currency pair not supported ABC/DEF"),
             (SUBSCRIBE.replace("book", "dance"), "Subscription name invalid"),
             (SUBSCRIBE.replace("book", "executions"), "Private data and trading are unavailable on this endpoint"),
             (r#"{"method":"ping","params":{}}"#.to_owned(), "Unsupported field: 'params'"),
