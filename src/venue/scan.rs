@@ -398,11 +398,7 @@ mod tests {
         assert_eq!(unsigned("9007199254740993,"), Ok(9_007_199_254_740_993));
         assert_eq!(unsigned("18446744073709551615}"), Ok(u64::MAX));
         for bad in ["18446744073709551616,", "-1,", "1.5,", "1e3,", ",", "99999999999999999999999,"] {
-            assert!(
-                matches!(unsigned(bad), Err(DecodeError::BadNumber { at: 0 | 1 | 2 })),
-                "{bad}: {:?}",
-                unsigned(bad)
-            );
+            assert!(matches!(unsigned(bad), Err(DecodeError::BadNumber { at: 0..=2 })), "{bad}: {:?}", unsigned(bad));
         }
         assert_eq!(unsigned("12345678901234567890"), Err(DecodeError::Truncated { at: 20 }));
     }

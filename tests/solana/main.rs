@@ -1,5 +1,6 @@
 //! Solana: slots from one endpoint and from several, the ledger, PubSub and JSON-RPC as nodes speak them.
 
+mod agent;
 mod captures;
 mod desk;
 mod endpoints;
@@ -9,3 +10,6 @@ mod pubsub;
 mod rpc;
 mod server;
 mod session;
+
+#[path = "../counting/mod.rs"]
+mod counting;

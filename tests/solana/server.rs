@@ -22,7 +22,7 @@ use sol_volume_bot::venue::solana::{Commitment, FrameKind, SlotSession, SlotSett
 
 const FIRST_SLOT: u64 = 9_007_199_254_740_993; // above 2^53
 
-fn open(slot_ms: u32) -> Handle {
+pub fn open(slot_ms: u32) -> Handle {
     let text = include_str!("../../config/scenarios/steered.toml");
     let mut scenario = Scenario::parse("steered", text).expect("a good scenario");
     (scenario.solana.slot_ms, scenario.solana.first_slot) = (slot_ms, FIRST_SLOT);
@@ -30,7 +30,7 @@ fn open(slot_ms: u32) -> Handle {
     Server::start(ServerSettings { listen, scenario, tls: None, clock: Clock::start() }).expect("a free port")
 }
 
-fn net() -> Net {
+pub fn net() -> Net {
     Net {
         clock: Clock::start(),
         tls: TlsContext::new(None).expect("TLS"),
