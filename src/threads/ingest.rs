@@ -6,7 +6,7 @@
 //! Writes: rings `market`, `journal_ingest`; the newest mid, for the gateway.  Never: blocks, decides, sends an order.
 
 use super::runner::{Agent, Work};
-use crate::ring::{EventItem, LatestMid, Sender};
+use crate::ring::{EventItem, LatestMid, Sender, Tap};
 use crate::sys::clock::Clock;
 use crate::sys::net::{ConnId, DownReason, FrameVerdict, HttpClient, Link, LinkHandler, Method, Outbox, Request};
 use crate::types::event::{Event, EventKind, StreamState};
@@ -49,6 +49,16 @@ enum Asked {
     Candles,
 }
 
+impl Asked {
+    /// What a recording calls the answer.
+    fn source(self) -> &'static str {
+        match self {
+            Asked::Snapshot => "binance_rest:/api/v3/depth",
+            Asked::Candles => "binance_rest:/api/v3/klines",
+        }
+    }
+}
+
 /// Way out to the rings, shared by both links' handlers in turn.
 struct Out {
     clock: Clock,
@@ -57,6 +67,8 @@ struct Out {
     mid: Arc<LatestMid>,
     /// An event found no room: what the engine believes has a hole.
     overflowed: bool,
+    /// Hears every frame of the market as it came.
+    tap: Tap,
 }
 
 /// The market link's handler.
@@ -72,6 +84,7 @@ struct Chain {
     session: SlotSession,
     heard: Vec<Event>,
     opened: u64,
+    tap: Tap,
 }
 
 /// Connections of the agent, not yet open.
@@ -93,9 +106,10 @@ impl Ingest {
         (market, journal): (Sender<EventItem>, Sender<WireNote>),
         mid: Arc<LatestMid>,
     ) -> Ingest {
-        let out = Out { clock, market, journal, mid, overflowed: false };
+        let out = Out { clock, market, journal, mid, overflowed: false, tap: Tap::default() };
         let tape = Tape { session: MarketSession::new(settings), settings, out, opened: 0 };
-        let chain = Chain { session: SlotSession::new(), heard: Vec::with_capacity(64), opened: 0 };
+        let chain =
+            Chain { session: SlotSession::new(), heard: Vec::with_capacity(64), opened: 0, tap: Tap::default() };
         let IngestLinks { market, slots, rest } = links;
         Ingest {
             market,
@@ -108,6 +122,13 @@ impl Ingest {
             chores_at: Time::NONE,
             slots_wait: false,
         }
+    }
+
+    /// Lets a recorder hear every frame and answer, as it came.
+    pub fn with_tap(mut self, tap: Tap) -> Ingest {
+        self.chain.tap = tap.clone();
+        self.tape.out.tap = tap;
+        self
     }
 
     /// Ten times a second: silence, and what is owed by REST.
@@ -192,6 +213,9 @@ impl Out {
 impl Tape {
     fn on_answer(&mut self, asked: Option<Asked>, body: &[u8], recv: Time) {
         let out = &mut self.out;
+        if let Some(asked) = asked {
+            out.tap.frame(asked.source(), recv, body);
+        }
         let mut emit = |event: Event| out.tell(event);
         let taken = match asked {
             Some(Asked::Snapshot) => self.session.on_snapshot(body, recv, &mut emit),
@@ -222,6 +246,7 @@ impl LinkHandler for Tape {
 
     fn on_frame(&mut self, conn: ConnId, frame: &[u8], recv: Time, _out: &mut Outbox<'_>) -> FrameVerdict {
         let out = &mut self.out;
+        out.tap.frame("binance_stream", recv, frame);
         match self.session.on_frame(conn.0, frame, recv, &mut |event| out.tell(event)) {
             Ok(market::FrameKind::Data) => FrameVerdict::Data,
             Ok(market::FrameKind::Control) => FrameVerdict::Control,
@@ -255,6 +280,7 @@ impl LinkHandler for Chain {
     }
 
     fn on_frame(&mut self, conn: ConnId, frame: &[u8], recv: Time, _out: &mut Outbox<'_>) -> FrameVerdict {
+        self.tap.frame("solana_ws", recv, frame);
         let heard = &mut self.heard;
         match self.session.on_frame(conn.0, frame, recv, &mut |event| heard.push(event)) {
             Ok(solana::FrameKind::Data) => FrameVerdict::Data,

@@ -233,7 +233,7 @@ pub fn pollers(config: &Config, ledger: &Ledger, clock: Clock) -> Result<PollerS
         poll_ns: feeds.defillama_poll_ns,
         reader: defillama::Settings { slugs: feeds.defillama_slugs.clone(), settle_ns: feeds.defillama_settle_ns },
     });
-    Ok(PollerSettings { defillama, pumpfun, ca_file: ends.ca_file.clone() })
+    Ok(PollerSettings { defillama, pumpfun, ca_file: ends.ca_file.clone(), ..PollerSettings::default() })
 }
 
 /// What there is to tell of the journal that earlier runs left.

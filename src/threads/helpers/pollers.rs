@@ -12,6 +12,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::sources::{Llama, Pump, Source};
 use super::web;
+use crate::ring::Tap;
 use crate::sys::clock::Clock;
 use crate::sys::net::tls::TlsSetupError;
 use crate::types::event::StreamState;
@@ -59,6 +60,8 @@ pub struct PollerSettings {
     pub pumpfun: Option<PumpSettings>,
     /// PEM file of an additional root certificate.
     pub ca_file: Option<PathBuf>,
+    /// Hears every body as it came.
+    pub tap: Tap,
 }
 
 /// Why the pollers did not start.
@@ -96,10 +99,10 @@ impl Pollers {
         let agent = web::agent(settings.ca_file.as_deref())?;
         let mut sources: Vec<(&str, i64, Box<dyn Source>)> = Vec::new();
         if let Some(llama) = settings.defillama {
-            sources.push(("poll-defillama", llama.poll_ns, Box::new(Llama::new(&llama))));
+            sources.push(("poll-defillama", llama.poll_ns, Box::new(Llama::new(&llama, settings.tap.clone()))));
         }
         if let Some(pump) = settings.pumpfun {
-            sources.push(("poll-pumpfun", pump.poll_ns, Box::new(Pump::new(pump)?)));
+            sources.push(("poll-pumpfun", pump.poll_ns, Box::new(Pump::new(pump, settings.tap.clone())?)));
         }
         for (name, poll_ns, source) in sources {
             let poller = Poller { clock, agent: agent.clone(), poll_ns, emit: emit.clone(), state: None };
