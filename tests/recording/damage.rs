@@ -81,7 +81,10 @@ fn a_flipped_bit_anywhere_is_an_error_or_costs_records_and_never_changes_one() {
             harmless += usize::from(!told);
         }
     }
-    assert!(harmless < bytes.len(), "only time, system and flags of the members' own heads may change unseen: {harmless}");
+    assert!(
+        harmless < bytes.len(),
+        "only time, system and flags of the members' own heads may change unseen: {harmless}"
+    );
 }
 
 #[test]

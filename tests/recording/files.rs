@@ -76,10 +76,7 @@ fn a_new_hour_begins_a_new_file_and_a_straggler_does_not_go_back() {
     write(&folder.0, 1_000, &records);
     let names: Vec<String> =
         folder.recordings().iter().filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect();
-    assert_eq!(
-        names,
-        ["2026-01-15T11-59-59.svr.gz", "2026-01-15T12-00-00.svr.gz", "2026-01-15T13-00-00.svr.gz"]
-    );
+    assert_eq!(names, ["2026-01-15T11-59-59.svr.gz", "2026-01-15T12-00-00.svr.gz", "2026-01-15T13-00-00.svr.gz"]);
     assert_eq!(read(&folder.recordings()[1]).records, records[2..4]);
     assert_eq!(read(&folder.0).records, records);
 }
@@ -135,7 +132,8 @@ fn a_recorder_that_does_not_look_costs_frames_and_not_the_time_of_whoever_taps()
     assert_eq!(tap.dropped(), 12);
     let files = Arc::new(AtomicUsize::new(0));
     let told = Arc::clone(&files);
-    let recorder = Recorder::start(writer(&folder.0, 1_000), tapped, Clock::start(), move |_| {
+    let keep = |source: &str| source != "unwanted";
+    let recorder = Recorder::start(writer(&folder.0, 1_000), tapped, Clock::start(), keep, move |_| {
         told.fetch_add(1, Ordering::SeqCst);
     });
     let recorded = recorder.expect("a thread").stop().expect("a disk that takes it");

@@ -3,3 +3,4 @@
 mod damage;
 mod desk;
 mod files;
+mod verbs;

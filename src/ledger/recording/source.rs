@@ -28,7 +28,8 @@ pub fn clean_source(name: &str) -> Cow<'_, str> {
     if sound && !name.contains(['=', '%']) {
         return Cow::Borrowed(name);
     }
-    let mut clean: String = hide_secrets(name).bytes().map(|b| if is_allowed(b) { char::from(b) } else { '_' }).collect();
+    let mut clean: String =
+        hide_secrets(name).bytes().map(|b| if is_allowed(b) { char::from(b) } else { '_' }).collect();
     clean.truncate(SOURCE_BYTES_MAX);
     if clean.is_empty() {
         clean.push('_');

@@ -21,6 +21,7 @@ mod feeds;
 mod handle;
 pub(super) mod http;
 pub(super) mod json;
+mod played;
 mod service;
 pub(super) mod solana;
 mod wire;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 pub use fault::{Fault, FeedState};
 pub use feeds::{Alert, Channel};
 pub use handle::{Handle, Snapshot};
+pub use played::Opening;
 pub use world::Received;
 
 use super::scenario::Scenario;

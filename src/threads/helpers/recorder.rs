@@ -39,16 +39,18 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Starts it. `told` hears of every file that is closed, on the recorder's thread. Errors: the kernel's, when it has
+    /// Starts it: what comes from a source that `keep` names is written, and `told` hears of every file that is closed,
+    /// on the recorder's thread. Errors: the kernel's, when it has
     /// no thread to give.
     pub fn start(
         writer: Writer,
         tapped: Tapped,
         clock: Clock,
+        keep: impl FnMut(&str) -> bool + Send + 'static,
         told: impl FnMut(&ClosedFile) + Send + 'static,
     ) -> io::Result<Recorder> {
         let (stop, stopped) = bounded::<()>(0);
-        let mut work = Work { writer, tapped, told };
+        let mut work = Work { writer, tapped, keep, told };
         let run = move || {
             loop {
                 let wrote = work.turn(clock)?;
@@ -74,19 +76,23 @@ impl Recorder {
     }
 }
 
-struct Work<F> {
+struct Work<K, F> {
     writer: Writer,
     tapped: Tapped,
+    keep: K,
     told: F,
 }
 
-impl<F: FnMut(&ClosedFile)> Work<F> {
+impl<K: FnMut(&str) -> bool, F: FnMut(&ClosedFile)> Work<K, F> {
     /// Writes what waits, within a bound. Output: how many frames.
     fn turn(&mut self, clock: Clock) -> Result<usize, RecordingError> {
         let mut wrote = 0;
         while wrote < FRAMES_PER_LOOK_MAX {
             let Some(frame) = self.tapped.pop() else { break };
-            let put = self.writer.put(frame.recv, frame.source(), frame.bytes());
+            let put = match (self.keep)(frame.source()) {
+                true => self.writer.put(frame.recv, frame.source(), frame.bytes()),
+                false => Ok(()),
+            };
             self.tapped.give_back(frame);
             put?;
             wrote += 1;
