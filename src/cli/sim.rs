@@ -63,6 +63,10 @@ fn serve(options: &SimOptions) -> Result<(), Failure> {
         None => Scenario::demo(),
     };
     let scenario = scenario.map_err(|why| Failure::new(exit::BAD_CONFIG, &why))?;
+    if let Some(path) = options.play.as_deref().filter(|path| !path.exists()) {
+        let why = format!("--play {}: no such file or folder; name a recording (*.svr.gz)", path.display());
+        return Err(Failure::new(exit::BAD_CONFIG, &why));
+    }
     let looked = options.play.as_deref().map(probe).transpose().map_err(|why| playback::unreadable(&why))?;
     let signals = Signals::install().map_err(|why| failed(&why))?;
     let clock = Clock::start();

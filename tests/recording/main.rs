@@ -3,4 +3,5 @@
 mod damage;
 mod desk;
 mod files;
+mod play;
 mod verbs;

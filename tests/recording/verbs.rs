@@ -199,6 +199,11 @@ fn what_was_recorded_is_replayed_and_served_and_an_engine_runs_on_it() {
     let folder = Folder::new("verbs");
     let live = live();
     let file = record(&folder, &live);
+    let some = ["record", "--config", "record.toml", "--out", "some", "--streams", "solana,pumpfun", "--for", "1s"];
+    let told = to_end(&folder, &some);
+    assert_eq!(told.status.code(), Some(0), "{}", text(&told.stderr));
+    let names: Vec<String> = summary(&told)["sources"].as_object().expect("sources").keys().cloned().collect();
+    assert_eq!(names, ["pumpfun", "solana_ws"], "those alone that were asked for");
     let seen = live.snapshot();
     assert_eq!((live.received(), seen.ws_api_clients), (Vec::new(), 0), "a recorder trades nothing");
     live.stop();
@@ -226,8 +231,7 @@ fn what_was_recorded_is_replayed_and_served_and_an_engine_runs_on_it() {
     serve(&folder, path);
 }
 
-/// An engine in paper mode against the recording as a venue: every market stream comes up, and its own venue in the box
-/// follows the recorded price.
+/// An engine in paper mode against the recording as a venue: every market stream comes up, and it may trade.
 fn serve(folder: &Folder, recording: &str) {
     let sim = Verb::start(folder, &["sim", "--play", recording, "--loop"]);
     let ready = sim.until("the address", |line| line["addr"].is_string());
@@ -243,10 +247,16 @@ fn serve(folder: &Folder, recording: &str) {
         }
         missing.is_empty()
     });
-    let answer = get(&ops, "/readyz");
-    assert!(answer.starts_with("HTTP/1.1 200") || !answer.contains("stream"), "{answer}");
-    let status = get(&ops, "/api/status");
-    assert!(status.contains("\"binance_bbo\""), "{status}");
+    let clock = Clock::start();
+    let until = clock.now().plus(PATIENCE.as_nanos() as i64);
+    loop {
+        let answer = get(&ops, "/readyz"); // the page is made anew a few times a second
+        if answer.starts_with("HTTP/1.1 200") {
+            break;
+        }
+        assert!(clock.now() < until, "{answer}");
+        drop(engine.lines.recv_timeout(Duration::from_millis(50)));
+    }
     engine.signal();
     sim.signal();
 }
@@ -270,6 +280,7 @@ fn a_recorder_that_hears_nobody_says_so_and_a_recording_is_no_journal_to_verify(
     assert_eq!(out.status.code(), Some(4), "{}", text(&out.stderr));
     assert!(text(&out.stderr).contains("no feed said a word"), "{}", text(&out.stderr));
     assert_eq!(to_end(&folder, &["record", "--config", "absent.toml"]).status.code(), Some(2));
+    assert_eq!(to_end(&folder, &["sim", "--play", "absent.svr.gz"]).status.code(), Some(2));
 
     let mut one = writer(&folder.path("recordings"), 1_000);
     one.put(Time(1_768_478_400_000_000_000), "binance_stream", b"{\"a\":").expect("room");

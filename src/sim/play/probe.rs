@@ -11,10 +11,12 @@ use crate::types::instrument::Symbol;
 use crate::types::time::NANOS_PER_SEC;
 use crate::types::{EventKind, Time};
 use crate::venue::binance_spot::decode::{self, Frame, Levels, Market};
+use crate::venue::binance_spot::messages;
 use crate::venue::solana::SlotSession;
 
 const RECORDS_MAX: u64 = 100_000;
 const SPAN_NS_MAX: i64 = 60 * NANOS_PER_SEC;
+const KLINES: &str = "binance_rest:/api/v3/klines";
 /// Bodies kept: the sources that answer requests.
 const BODIES_MAX: usize = 64;
 
@@ -54,6 +56,10 @@ pub fn probe(path: &Path) -> Result<Probe, RecordingError> {
                 _ = slots.on_frame(0, record.bytes, record.recv, &mut |event| hear(event.kind));
             }
             source if source.contains(':') || source == "pumpfun" => {
+                if source == KLINES && probe.candle_s.is_none() {
+                    let candle_s = &mut probe.candle_s;
+                    _ = messages::klines(record.bytes, |candle| _ = candle_s.get_or_insert(candle.interval_s));
+                }
                 if probe.bodies.len() < BODIES_MAX && !probe.bodies.contains_key(source) {
                     probe.bodies.insert(source.to_owned(), record.bytes.to_vec());
                 }
