@@ -46,6 +46,8 @@ fn a_file_cut_at_any_byte_gives_every_whole_part_and_says_where_it_is_torn() {
         before = back.records.len();
     }
     assert!(sizes.len() >= 4, "several parts: {sizes:?}");
+    let begins = |len: &usize| bytes[*len..].starts_with(b"\x1f\x8b\x08");
+    assert!(sizes.iter().all(begins), "only a cut between two parts goes unseen: {sizes:?}");
     assert!(before < all.len(), "the last byte matters");
 }
 

@@ -120,7 +120,7 @@ fn list(dir: &Path) -> Result<Vec<PathBuf>, RecordingError> {
             files.push(path);
         }
     }
-    files.sort_by(|a, b| order_of(a).cmp(&order_of(b)));
+    files.sort_by_key(|path| order_of(path));
     Ok(files)
 }
 

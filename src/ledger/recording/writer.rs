@@ -201,7 +201,9 @@ impl Writer {
 }
 
 fn pack(member: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(member.len() / 4), Compression::fast());
+    // Against level 1: two thirds of the size for twice the time, 22 MB/s unoptimised; the market's fiercest second of
+    // the captures has 0.3 MB.
+    let mut encoder = GzEncoder::new(Vec::with_capacity(member.len() / 4), Compression::new(6));
     encoder.write_all(member)?;
     encoder.finish()
 }
