@@ -1,7 +1,7 @@
 //! The front door: parse the verb, run it, exit code.
 
 use clap::{Parser, Subcommand};
-use sol_volume_bot::cli::{check, control, decode, demo, explain, guard, replay, run, sim, status};
+use sol_volume_bot::cli::{check, control, decode, demo, explain, guard, record, replay, run, sim, status};
 use std::process::ExitCode;
 
 /// Live execution engine: buys SOL when memecoin volume falls, guards it, takes profit twice, gets out at the stop.
@@ -30,7 +30,9 @@ enum Verb {
     Check(check::CheckArgs),
     /// Turn recorded raw frames into events
     Decode(decode::DecodeArgs),
-    /// Make the engine's runs again from the journal
+    /// Write down what the market feeds deliver, raw: no keys, no orders
+    Record(record::RecordArgs),
+    /// Make the engine's runs again from the journal, or the market's events from a recording
     Replay(replay::ReplayArgs),
     /// Why a trade, why none, what became of an order
     Explain(explain::ExplainArgs),
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
         Verb::Sim(args) => sim::run(&args),
         Verb::Check(args) => check::run(&args),
         Verb::Decode(args) => decode::run(&args),
+        Verb::Record(args) => record::run(&args),
         Verb::Replay(args) => replay::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Guard(args) => guard::run(&args),

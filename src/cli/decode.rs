@@ -13,9 +13,10 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::exit;
-use crate::types::Side;
-use crate::types::event::Bbo;
+use super::{exit, words};
+use crate::ledger::Named;
+use crate::types::event::{Bbo, Candle, Trade};
+use crate::types::{Event, EventKind, Qty, Side, Time};
 use crate::venue::binance_spot::decode::{FRAME_BYTES_MAX, Frame, Level, Levels, Market};
 use crate::venue::binance_spot::lines::{Content, Line, LineDecoder};
 use crate::venue::binance_spot::sync::Step;
@@ -205,19 +206,47 @@ fn market_json(market: &Market, levels: Option<&Levels>) -> Value {
             "kind": "depth_diff", "first": diff.first, "last": diff.last, "venue_ns": diff.venue_time.0,
             "bids": levels.map(|levels| side_json(&levels.bids)), "asks": levels.map(|levels| side_json(&levels.asks)),
         }),
-        Market::Trade(report) => json!({
-            "kind": "trade", "price": report.trade.price.to_string(), "qty": report.trade.qty.to_string(),
-            "aggressor": side_name(report.trade.aggressor), "trade_id": report.trade.trade_id,
-            "venue_ns": report.venue_time.0,
-        }),
-        Market::Candle(update) => json!({
-            "kind": "candle", "closed": update.closed, "open_ns": update.candle.open_time.0,
-            "interval_s": update.candle.interval_s, "open": update.candle.open.to_string(),
-            "high": update.candle.high.to_string(), "low": update.candle.low.to_string(),
-            "close": update.candle.close.to_string(), "volume": update.candle.volume.to_string(),
-            "venue_ns": update.venue_time.0,
-        }),
+        Market::Trade(report) => trade_json(&report.trade, report.venue_time),
+        Market::Candle(update) => candle_json(&update.candle, update.closed, update.venue_time),
     }
+}
+
+fn trade_json(trade: &Trade, venue_time: Time) -> Value {
+    json!({
+        "kind": "trade", "price": trade.price.to_string(), "qty": trade.qty.to_string(),
+        "aggressor": side_name(trade.aggressor), "trade_id": trade.trade_id, "venue_ns": venue_time.0,
+    })
+}
+
+fn candle_json(candle: &Candle, closed: bool, venue_time: Time) -> Value {
+    json!({
+        "kind": "candle", "closed": closed, "open_ns": candle.open_time.0, "interval_s": candle.interval_s,
+        "open": candle.open.to_string(), "high": candle.high.to_string(), "low": candle.low.to_string(),
+        "close": candle.close.to_string(), "volume": candle.volume.to_string(), "venue_ns": venue_time.0,
+    })
+}
+
+/// One event of a session, in the words of this verb; what the market does not say, in words for people.
+pub fn market_event_json(event: &Event) -> Value {
+    let qtys = |side: &[Qty; 3]| side.map(|qty| qty.to_string());
+    let mut told = match &event.kind {
+        EventKind::Bbo(bbo) => bbo_json(bbo),
+        EventKind::Trade(trade) => trade_json(trade, event.venue_time),
+        EventKind::Candle(candle) => candle_json(candle, true, event.venue_time),
+        EventKind::Depth(depth) => json!({
+            "bid_10_25_50_bps": qtys(&depth.bid), "ask_10_25_50_bps": qtys(&depth.ask), "update_id": depth.update_id,
+        }),
+        EventKind::Slot(slot) => json!({"slot": slot.slot}),
+        EventKind::Volume(sample) => json!({
+            "state": sample.state.name(), "now": sample.now.to_string(), "prev": sample.prev.to_string(),
+        }),
+        EventKind::Stream(state) => json!({"state": state.name()}),
+        _ => json!({"text": words::event(event)}),
+    };
+    told["kind"] = json!(words::kind(event));
+    told["stream"] = json!(event.stream.name());
+    told["recv_ns"] = json!(event.recv.0);
+    told
 }
 
 fn side_name(side: Side) -> &'static str {

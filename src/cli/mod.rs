@@ -11,6 +11,8 @@ pub mod guard;
 mod house;
 mod logger;
 mod paper;
+pub mod playback;
+pub mod record;
 pub mod replay;
 pub mod run;
 pub mod sim;

@@ -3,11 +3,15 @@
 //! Thread: main.  Invariants: reads only; damage, loss and difference are named with file, byte and event, never skipped;
 //! what could not be compared is never called verified.
 
+use super::playback::{self, PlaybackSettings};
 use super::{Failure, exit, words};
 use crate::config::{self, Env};
 use crate::engine::rerun::{Difference, Rerun, Tally};
 use crate::ledger::journal::{Entry, JOURNAL_DIR, JournalError, Place, Reader};
+use crate::ledger::recording::is_recording;
+use crate::sim::play::Speed;
 use crate::sys::clock::Clock;
+use crate::types::instrument::Symbol;
 use crate::types::record::Lost;
 use crate::types::time::NANOS_PER_SEC;
 use crate::types::{Command, Event, Time};
@@ -20,9 +24,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Arguments of `replay`.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "Example: sol_volume_bot replay data/journal --verify")]
+#[command(after_help = "Examples:\n  sol_volume_bot replay data/journal --verify\n  \
+    sol_volume_bot replay recordings --speed 1 --json")]
 pub struct ReplayArgs {
-    /// A segment (*.svj) or a folder of them; `journal` below the data directory if not given
+    /// A journal segment (*.svj), a recording (*.svr.gz), or a folder of either; `journal` below the data directory if
+    /// not given
     pub journal: Option<PathBuf>,
     /// Compare every command; exit 5 at the first difference
     #[arg(long)]
@@ -30,9 +36,18 @@ pub struct ReplayArgs {
     /// Where the journal lies
     #[command(flatten)]
     pub place: JournalArgs,
-    /// One JSON object
+    /// One JSON object; of a recording one event a line, then the summary
     #[arg(long)]
     pub json: bool,
+    /// Of a recording: how fast; 1 = as it was
+    #[arg(long, default_value = "max")]
+    pub speed: Speed,
+    /// Of a recording: whose market; its first one if not given
+    #[arg(long)]
+    pub symbol: Option<String>,
+    /// Of a recording: where pump.fun's body has the 24 h volume
+    #[arg(long, default_value = "/volume24h")]
+    pub pumpfun_pointer: String,
 }
 
 /// Where a journal lies if its path is not given.
@@ -178,6 +193,9 @@ struct Stop {
 
 fn replay(args: &ReplayArgs) -> Result<(), Failure> {
     let path = args.place.journal(args.journal.as_deref())?;
+    if is_recording(&path) {
+        return playback::play(&path, &playback_settings(args)?);
+    }
     name_the_event_of_a_panic();
     let mut reader = Reader::open(&path).map_err(|why| unreadable(&why))?;
     let mut replay = Replay::new(args.verify);
@@ -199,6 +217,19 @@ fn replay(args: &ReplayArgs) -> Result<(), Failure> {
         }
         None => Ok(()),
     }
+}
+
+fn playback_settings(args: &ReplayArgs) -> Result<PlaybackSettings, Failure> {
+    if args.verify {
+        let why = "--verify compares the engine's commands: a recording holds the market alone; name a journal";
+        return Err(Failure::new(exit::BAD_CONFIG, &why));
+    }
+    let symbol = args.symbol.as_deref().map(|text| {
+        let none = || Failure::new(exit::BAD_CONFIG, &format!("--symbol {text}: not a symbol such as SOLUSDT"));
+        Symbol::new(text).ok_or_else(none)
+    });
+    let pumpfun_pointer = args.pumpfun_pointer.clone();
+    Ok(PlaybackSettings { symbol: symbol.transpose()?, pumpfun_pointer, speed: args.speed, json: args.json })
 }
 
 fn walk(reader: &mut Reader, replay: &mut Replay) -> Option<Stop> {

@@ -10,6 +10,7 @@ mod error;
 pub mod journal;
 mod load;
 mod names;
+pub mod recording;
 mod rows;
 mod schema;
 

@@ -7,10 +7,12 @@
 mod bell;
 mod items;
 mod latest;
+mod tap;
 
 pub use bell::Doorbell;
 pub use items::{CommandItem, EventItem, HotNote, Stamps};
 pub use latest::{LatestMid, LatestSlot};
+pub use tap::{Tap, TapSpec, Tapped, TappedFrame, tap};
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

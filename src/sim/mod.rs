@@ -7,6 +7,7 @@
 pub mod exchange;
 pub mod follow;
 pub mod market;
+pub mod play;
 pub mod scenario;
 pub mod server;
 pub mod world;

@@ -6,7 +6,7 @@
 //! Writes: rings `market`, `journal_ingest`; the newest mid, for the gateway.  Never: blocks, decides, sends an order.
 
 use super::runner::{Agent, Work};
-use crate::ring::{EventItem, LatestMid, LatestSlot, Sender};
+use crate::ring::{EventItem, LatestMid, LatestSlot, Sender, Tap};
 use crate::sys::clock::Clock;
 use crate::sys::net::{ConnId, DownReason, FrameVerdict, HttpClient, Link, LinkHandler, Method, Outbox, Request};
 use crate::types::event::{Event, EventKind, StreamState};
@@ -23,6 +23,17 @@ use std::sync::Arc;
 const CHORES_NS: i64 = 100 * NANOS_PER_MILLI;
 /// Longest wait for a snapshot or candles.
 const REST_TIMEOUT_NS: i64 = 10 * NANOS_PER_SEC;
+/// What a recording calls the slot endpoints.
+const SLOT_SOURCES: [&str; ENDPOINTS_MAX] = [
+    "solana_ws",
+    "solana_ws#2",
+    "solana_ws#3",
+    "solana_ws#4",
+    "solana_ws#5",
+    "solana_ws#6",
+    "solana_ws#7",
+    "solana_ws#8",
+];
 /// The streams of one market connection: they fall together.
 const MARKET_STREAMS: [StreamId; 4] =
     [StreamId::BinanceBbo, StreamId::BinanceDepth, StreamId::BinanceTrade, StreamId::BinanceCandle];
@@ -49,6 +60,16 @@ enum Asked {
     Candles,
 }
 
+impl Asked {
+    /// What a recording calls the answer.
+    fn source(self) -> &'static str {
+        match self {
+            Asked::Snapshot => "binance_rest:/api/v3/depth",
+            Asked::Candles => "binance_rest:/api/v3/klines",
+        }
+    }
+}
+
 /// Way out to the rings, shared by both links' handlers in turn.
 struct Out {
     clock: Clock,
@@ -58,6 +79,8 @@ struct Out {
     slot: Arc<LatestSlot>,
     /// An event found no room: what the engine believes has a hole.
     overflowed: bool,
+    /// Hears every frame of the market as it came.
+    tap: Tap,
 }
 
 /// The market link's handler.
@@ -74,6 +97,7 @@ struct Chain {
     heard: Vec<Event>,
     opened: [bool; ENDPOINTS_MAX],
     reconnected: u32,
+    tap: Tap,
 }
 
 /// The handler of one of the slot links.
@@ -101,12 +125,12 @@ impl Ingest {
         (market, journal): (Sender<EventItem>, Sender<WireNote>),
         mid: Arc<LatestMid>,
     ) -> Ingest {
-        let out = Out { clock, market, journal, mid, slot: Arc::default(), overflowed: false };
+        let out = Out { clock, market, journal, mid, slot: Arc::default(), overflowed: false, tap: Tap::default() };
         let tape = Tape { session: MarketSession::new(settings), settings, out, opened: 0 };
         let IngestLinks { market, slots, rest } = links;
         assert!((1..=ENDPOINTS_MAX).contains(&slots.len()), "{} slot endpoints", slots.len());
         let session = SlotSession::with(SlotSettings { endpoints: slots.len(), ..SlotSettings::default() });
-        let chain = Chain { session, heard: Vec::with_capacity(64), opened: [false; ENDPOINTS_MAX], reconnected: 0 };
+        let chain = Chain { session, heard: Vec::with_capacity(64), opened: [false; ENDPOINTS_MAX], reconnected: 0, tap: Tap::default() };
         Ingest {
             market,
             tape,
@@ -145,6 +169,13 @@ impl Ingest {
             self.tape.out.note(WireNote::Reconnected { stream: StreamId::SolanaSlot });
         }
         handled
+    }
+
+    /// Lets a recorder hear every frame and answer, as it came.
+    pub fn with_tap(mut self, tap: Tap) -> Ingest {
+        self.chain.tap = tap.clone();
+        self.tape.out.tap = tap;
+        self
     }
 
     /// Ten times a second: silence, and what is owed by REST.
@@ -234,6 +265,9 @@ impl Out {
 impl Tape {
     fn on_answer(&mut self, asked: Option<Asked>, body: &[u8], recv: Time) {
         let out = &mut self.out;
+        if let Some(asked) = asked {
+            out.tap.frame(asked.source(), recv, body);
+        }
         let mut emit = |event: Event| out.tell(event);
         let taken = match asked {
             Some(Asked::Snapshot) => self.session.on_snapshot(body, recv, &mut emit),
@@ -264,6 +298,7 @@ impl LinkHandler for Tape {
 
     fn on_frame(&mut self, conn: ConnId, frame: &[u8], recv: Time, _out: &mut Outbox<'_>) -> FrameVerdict {
         let out = &mut self.out;
+        out.tap.frame("binance_stream", recv, frame);
         match self.session.on_frame(conn.0, frame, recv, &mut |event| out.tell(event)) {
             Ok(market::FrameKind::Data) => FrameVerdict::Data,
             Ok(market::FrameKind::Control) => FrameVerdict::Control,
@@ -299,7 +334,8 @@ impl LinkHandler for ChainAt<'_> {
     }
 
     fn on_frame(&mut self, conn: ConnId, frame: &[u8], recv: Time, _out: &mut Outbox<'_>) -> FrameVerdict {
-        let Chain { session, heard, .. } = &mut *self.chain;
+        let Chain { session, heard, tap, .. } = &mut *self.chain;
+        tap.frame(SLOT_SOURCES.get(self.endpoint).copied().unwrap_or("solana_ws"), recv, frame);
         match session.on_frame(self.endpoint, conn.0, frame, recv, &mut |event| heard.push(event)) {
             Ok(solana::FrameKind::Data) => FrameVerdict::Data,
             Ok(solana::FrameKind::Control) => FrameVerdict::Control,

@@ -8,7 +8,7 @@ mod past;
 mod posts;
 mod standing;
 
-pub use parts::{alert_settings, api_key, endpoint, guard_signer, net, signer};
+pub use parts::{alert_settings, api_key, endpoint, guard_signer, ingest_links, market_settings, net, pollers, signer};
 pub use standing::House;
 
 use super::venue_facts::{Desk, VenueFacts};

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::fault::Fault;
 use super::feeds::Alert;
+use super::played::Opening;
 use super::world::{Received, World};
 use crate::sim::exchange::{AccountEvent, AccountTrade, AssetBalance, Order, OrderList};
 use crate::sys::clock::Clock;
@@ -141,6 +142,18 @@ impl Handle {
     /// Paper mode: a live trade, so that stops trigger where they would have.
     pub fn follow_trade(&self, trade: Trade) {
         self.change(|world| world.follow_trade(trade));
+    }
+    /// Gives the market, the slots and the polls over to a recording.
+    pub fn play(&self, opening: Opening) {
+        self.change(|world| world.play(opening));
+    }
+    /// The recording's next record.
+    pub fn play_record(&self, source: &str, bytes: &[u8]) {
+        self.change(|world| world.play_record(source, bytes));
+    }
+    /// The recording is about to begin again.
+    pub fn play_again(&self) {
+        self.change(World::rewind);
     }
     /// Switches a fault.
     pub fn fault(&self, fault: Fault) {

@@ -25,6 +25,7 @@ mod handle;
 pub(super) mod http;
 pub(super) mod json;
 pub(super) mod kraken;
+mod played;
 mod service;
 pub(super) mod solana;
 pub(super) mod solana_slots;
@@ -38,6 +39,7 @@ pub use fault::{Fault, FeedState};
 pub use feeds::{Alert, Channel};
 pub use handle::{Handle, Snapshot};
 pub use kraken::KrakenSystem;
+pub use played::Opening;
 pub use world::Received;
 
 use super::scenario::Scenario;

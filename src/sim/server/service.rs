@@ -196,6 +196,9 @@ impl Service {
                 None => client.answer(&feeds::nobody(&request.path), false),
             };
         }
+        if let Some(response) = world.played.as_ref().and_then(|played| played.answer(request)) {
+            return client.answer(&response, request.keep_alive);
+        }
         if request.path.starts_with("/api/v3/") {
             return match world.venue.rest(request, now) {
                 RestAnswer::Swallowed => Ok(()),
@@ -280,7 +283,7 @@ impl Service {
 
     /// Sends what the market, the account and Solana have to say.
     fn publish(&mut self, world: &mut World, now: Time) {
-        let public = world.venue.take_public(now);
+        let public = world.take_public(now);
         let events = world.venue.take_account_events();
         let slots =
             if world.slots_stalled { 0..0 } else { self.slot_told.max(world.slot.saturating_sub(8))..world.slot };

@@ -10,10 +10,12 @@ use super::feeds::Feeds;
 use super::handle::Snapshot;
 use super::kraken::Kraken;
 use super::solana_slots::SlotPlan;
+use super::played::{News, Opening, PlayedMarket};
 use crate::sim::scenario::Scenario;
 use crate::types::event::{Bbo, Trade};
 use crate::types::time::NANOS_PER_MILLI;
 use crate::types::{Price, Time};
+use crate::venue::binance_spot::decode::Market;
 
 /// Requests that trade kept in memory; later ones are counted only.
 pub(super) const RECEIVED_KEPT_MAX: usize = 100_000;
@@ -64,6 +66,8 @@ pub(in crate::sim) struct World {
     /// Faults that concern connections: for `service` to carry out.
     pub(in crate::sim) cuts: Vec<Fault>,
     pub(in crate::sim) clients: Clients,
+    /// A recording that speaks in the market's place.
+    pub(super) played: Option<Box<PlayedMarket>>,
     lead: Lead,
     started: Time,
     next_step: Time,
@@ -86,6 +90,7 @@ impl World {
             slot_plan: SlotPlan::default(),
             cuts: Vec::new(),
             clients: Clients::default(),
+            played: None,
             lead: Lead::Path,
             started: now,
             next_step: now,
@@ -118,7 +123,9 @@ impl World {
             let slot_ns = i64::from(self.scenario.solana.slot_ms) * NANOS_PER_MILLI;
             let missed = now.since(self.next_slot) / slot_ns;
             self.next_slot = self.next_slot.plus((missed + 1) * slot_ns);
-            self.slot += missed as u64 + 1;
+            if self.played.is_none() {
+                self.slot += missed as u64 + 1;
+            }
         }
         if now >= self.next_step {
             let step_ns = i64::from(self.scenario.step_ms) * NANOS_PER_MILLI;
@@ -153,6 +160,33 @@ impl World {
     pub(in crate::sim) fn follow_trade(&mut self, trade: Trade) {
         self.lead = Lead::Live;
         self.venue.follow_trade(trade);
+    }
+    pub(super) fn play(&mut self, opening: Opening) {
+        self.lead = Lead::Live;
+        self.slot = opening.slot.map_or(self.slot, |first| first.saturating_sub(1));
+        self.played = Some(Box::new(PlayedMarket::new(opening)));
+    }
+    pub(super) fn play_record(&mut self, source: &str, bytes: &[u8]) {
+        let now = self.venue.now();
+        let Some(played) = &mut self.played else { return };
+        match played.hear(source, bytes, now) {
+            News::Market(Market::Bbo(bbo)) if self.venue.symbol_is(played.symbol()) => self.follow(bbo),
+            News::Market(Market::Trade(report)) if self.venue.symbol_is(played.symbol()) => {
+                self.follow_trade(report.trade);
+            }
+            News::Slot(slot) => self.slot = slot,
+            News::Market(_) | News::Nothing => {}
+        }
+    }
+    pub(super) fn rewind(&mut self) {
+        if let Some(played) = &mut self.played {
+            played.rewind();
+        }
+    }
+    /// What the market says next: the recording's own words, where one is played.
+    pub(super) fn take_public(&mut self, now: Time) -> Vec<(String, String)> {
+        let own = self.venue.take_public(now);
+        self.played.as_mut().map_or(own, |played| played.take())
     }
     pub(in crate::sim) fn deposit(&mut self, asset: &str, amount_e8: i64) {
         self.venue.deposit(asset, amount_e8);

@@ -6,6 +6,7 @@ pub mod alerts;
 pub mod http;
 pub mod operator;
 pub mod pollers;
+pub mod recorder;
 pub mod socket;
 mod sources;
 pub mod web;

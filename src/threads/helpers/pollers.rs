@@ -14,6 +14,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::sources::{Gecko, HourlyPrices, Llama, Pump, Source};
 use super::web;
+use crate::ring::Tap;
 use crate::sys::clock::Clock;
 use crate::sys::net::tls::TlsSetupError;
 use crate::types::event::StreamState;
@@ -105,6 +106,8 @@ pub struct PollerSettings {
     pub sol_prices: Option<SolPriceSettings>,
     /// PEM file of an additional root certificate.
     pub ca_file: Option<PathBuf>,
+    /// Hears every body as it came.
+    pub tap: Tap,
 }
 
 /// Why the pollers did not start.
@@ -142,10 +145,10 @@ impl Pollers {
         let agent = web::agent(settings.ca_file.as_deref())?;
         let mut sources: Vec<(&str, i64, Box<dyn Source>)> = Vec::new();
         if let Some(llama) = settings.defillama {
-            sources.push(("poll-defillama", llama.poll_ns, Box::new(Llama::new(&llama))));
+            sources.push(("poll-defillama", llama.poll_ns, Box::new(Llama::new(&llama, settings.tap.clone()))));
         }
         if let Some(pump) = settings.pumpfun {
-            sources.push(("poll-pumpfun", pump.poll_ns, Box::new(Pump::new(pump)?)));
+            sources.push(("poll-pumpfun", pump.poll_ns, Box::new(Pump::new(pump, settings.tap.clone())?)));
         }
         if let Some(gecko) = settings.coingecko {
             sources.push(("poll-coingecko", gecko.poll_ns, Box::new(Gecko::new(gecko))));

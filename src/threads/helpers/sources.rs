@@ -7,6 +7,7 @@ use std::fmt;
 
 use super::pollers::{CoinGeckoSettings, LlamaSettings, PumpSettings, SolPriceSettings};
 use super::web::{FetchError, Fetched, Poll};
+use crate::ring::Tap;
 use crate::sys::clock::Clock;
 use crate::types::event::{SourceReason, VolumeSample};
 use crate::types::time::NANOS_PER_SEC;
@@ -25,6 +26,8 @@ const PRICES_EVERY_NS: i64 = 600 * NANOS_PER_SEC;
 const PRICES_RETRY_NS: i64 = 30 * NANOS_PER_SEC;
 /// The protocol list is looked at once in this many polls.
 const LIST_EVERY: u32 = 256;
+/// What a recording calls the list.
+const LIST_SOURCE: &str = "defillama:/overview/dexs/Solana";
 
 /// Something for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,10 +112,11 @@ pub(super) struct Llama {
     summaries: Vec<(String, Poll)>,
     rounds: u32,
     late_day: Option<i64>,
+    tap: Tap,
 }
 
 impl Llama {
-    pub(super) fn new(settings: &LlamaSettings) -> Llama {
+    pub(super) fn new(settings: &LlamaSettings, tap: Tap) -> Llama {
         let base = settings.base_url.trim_end_matches('/');
         let summary = |slug: &String| (slug.clone(), Poll::new(format!("{base}{}", defillama::summary_path(slug))));
         Llama {
@@ -122,15 +126,19 @@ impl Llama {
             summaries: settings.reader.slugs.iter().map(summary).collect(),
             rounds: 0,
             late_day: None,
+            tap,
         }
     }
 
     /// Tells which configured names the provider does not know. Its failure is no failure of the round.
-    fn check_names(&mut self, agent: &ureq::Agent, note: &mut dyn FnMut(PollNote)) {
+    fn check_names(&mut self, agent: &ureq::Agent, clock: Clock, note: &mut dyn FnMut(PollNote)) {
         let failed = |reason: String| PollNote::Failed { stream: StreamId::DefiLlama, part: "overview".into(), reason };
         let listed = match self.list.fetch(agent) {
             Ok(Fetched::Unchanged) => return,
-            Ok(Fetched::Body(body)) => defillama::pump_protocols(&body).map_err(|error| error.to_string()),
+            Ok(Fetched::Body(body)) => {
+                self.tap.frame(LIST_SOURCE, clock.now(), &body);
+                defillama::pump_protocols(&body).map_err(|error| error.to_string())
+            }
             Err(error) => Err(error.to_string()),
         };
         match listed {
@@ -154,7 +162,11 @@ impl Source for Llama {
         for (slug, poll) in &mut self.summaries {
             let read: Result<Option<Restated>, String> = match poll.fetch(agent) {
                 Ok(Fetched::Unchanged) => Ok(None),
-                Ok(Fetched::Body(body)) => self.reader.on_body(slug, &body, clock.now()).map_err(|e| bad_body(&e)),
+                Ok(Fetched::Body(body)) => {
+                    let recv = clock.now();
+                    self.tap.frame(&format!("defillama:/summary/dexs/{slug}"), recv, &body);
+                    self.reader.on_body(slug, &body, recv).map_err(|e| bad_body(&e))
+                }
                 Err(error) => {
                     self.reader.on_failed(slug, reason_of(&error));
                     round.failed(&error, self.poll_ns);
@@ -172,7 +184,7 @@ impl Source for Llama {
             }
         }
         if self.rounds.is_multiple_of(LIST_EVERY) {
-            self.check_names(agent, note);
+            self.check_names(agent, clock, note);
         }
         self.rounds = self.rounds.wrapping_add(1);
         let now = clock.now();
@@ -195,13 +207,14 @@ pub(super) struct Pump {
     poll: Poll,
     /// The body that a 304 confirms.
     body: Vec<u8>,
+    tap: Tap,
 }
 
 impl Pump {
-    pub(super) fn new(settings: PumpSettings) -> Result<Pump, pumpfun::PointerError> {
+    pub(super) fn new(settings: PumpSettings, tap: Tap) -> Result<Pump, pumpfun::PointerError> {
         let mut reader = pumpfun::Reader::new(&settings.pointer, settings.stale_ns)?;
         reader.restore(settings.readings);
-        Ok(Pump { reader, poll_ns: settings.poll_ns, poll: Poll::new(settings.url), body: Vec::new() })
+        Ok(Pump { reader, poll_ns: settings.poll_ns, poll: Poll::new(settings.url), body: Vec::new(), tap })
     }
 }
 
@@ -215,6 +228,7 @@ impl Source for Pump {
         let read = match self.poll.fetch(agent) {
             Ok(fetched) => {
                 if let Fetched::Body(body) = fetched {
+                    self.tap.frame("pumpfun", clock.now(), &body);
                     self.body = body;
                 }
                 self.reader.on_body(&self.body, clock.now()).map(drop).map_err(|error| bad_body(&error))

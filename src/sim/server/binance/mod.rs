@@ -183,6 +183,14 @@ impl Venue {
         self.market.follow_trade(&mut self.exchange, now, &trade);
         self.tell(now);
     }
+    /// The exchange's time.
+    pub(in crate::sim) fn now(&self) -> Time {
+        self.exchange.now()
+    }
+    /// Whether the market is that of `symbol`.
+    pub(in crate::sim) fn symbol_is(&self, symbol: Option<Symbol>) -> bool {
+        symbol == Some(self.symbol)
+    }
     pub(in crate::sim) fn deposit(&mut self, asset: &str, amount_e8: i64) {
         let now = self.exchange.now();
         let Some(asset) = Symbol::new(asset) else { return };
