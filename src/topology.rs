@@ -17,8 +17,9 @@ const fn spec(name: &'static str, depth: usize, on_full: OnFull) -> RingSpec {
 
 /// ingest → hot. The fiercest second of the recorded sessions has 1 100 frames; 4 096 is 3.7 s of it unread.
 pub const MARKET: RingSpec = spec("market", 4_096, OnFull::DropThenGap);
-/// pollers → hot. Two sources, one sample and at most two stream events a minute each.
-pub const SLOW: RingSpec = spec("slow", 64, OnFull::Refuse);
+/// pollers and the bus → hot, behind a lock. Pollers bring a few samples a minute; of the bus a second of 1 000 samples
+/// may wait, ten times what a book, slots and volumes come to.
+pub const SLOW: RingSpec = spec("slow", 1_024, OnFull::Refuse);
 /// operator, signals, cold → hot. A reload is one event per changed number and a commit: 35 at most.
 pub const CONTROL: RingSpec = spec("control", 128, OnFull::Refuse);
 /// hot → gateway. A step sends 6 orders at most; 256 is over 40 steps the gateway has not seen.

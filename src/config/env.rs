@@ -128,6 +128,8 @@ pub struct Secrets {
     pub kraken_secret: Option<SecretString>,
     /// Solana key pair.
     pub solana_keypair: Option<SecretString>,
+    /// What the NATS server asks for.
+    pub nats_token: Option<SecretString>,
     /// Guards state changes on the HTTP port.
     pub ops_token: Option<SecretString>,
     /// Telegram bot token.
@@ -151,6 +153,7 @@ impl Secrets {
             kraken_key: ask.named("exchange.kraken_key", exchange.kraken_key.as_ref(), live),
             kraken_secret: ask.named("exchange.kraken_sec", exchange.kraken_sec.as_ref(), live),
             solana_keypair: ask.named("exchange.solana_keypair", exchange.solana_keypair.as_ref(), live),
+            nats_token: ask.named("feeds.nats_token", bus_token(config), true),
             ops_token: ask.named("ops.token", config.ops.token.as_ref(), true),
             ..Secrets::default()
         };
@@ -183,6 +186,10 @@ impl Secrets {
         let secrets = ask.channels(&config.alerts, secrets);
         ask.end(secrets).map(Some)
     }
+}
+
+fn bus_token(config: &Config) -> Option<&String> {
+    config.feeds.bus.as_ref()?.token.as_ref()
 }
 
 fn is_bot_token(text: &str) -> bool {

@@ -5,12 +5,13 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use super::endpoints::endpoints;
+use super::checks;
+use super::endpoints::{endpoints, nats_url};
 use super::error::Fault;
 use super::reader::{Reader, bounds};
 use super::strategy;
 use super::values::{
-    AlertKinds, Alerts, CandleInterval, Config, Exchange, Feeds, Guard, KeyType, Layout, Mode, OnDead, Ops,
+    AlertKinds, Alerts, Bus, CandleInterval, Config, Exchange, Feeds, Guard, KeyType, Layout, Mode, OnDead, Ops,
     OrderLimits, StaleAfter, Storage, Symbols, Threads,
 };
 use crate::types::event::VolumeDefinition;
@@ -151,8 +152,25 @@ fn feeds(reader: &mut Reader, candle: CandleInterval) -> Feeds {
         defillama_settle_ns: reader.span_ns("feeds.defillama_settle", 2 * 3_600 * NANOS_PER_SEC, &settle),
         defillama_slugs: slugs,
         dex_book: reader.text("feeds.dex_book", "manifest", "\"manifest\"", |text| text == "manifest"),
+        bus: bus(reader),
         stale_after: stale_after(reader, candle),
     }
+}
+
+/// Streams taken from the bus unless the file says otherwise.
+const BUS_STREAMS: [&str; 4] = ["defillama", "pumpfun", "coingecko", "pump_chain"];
+
+fn bus(reader: &mut Reader) -> Option<Bus> {
+    let is_token =
+        |token: &str| !token.is_empty() && token.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+    let is_subject = |text: &str| text.len() <= 64 && text.split('.').all(is_token);
+    let words = "words of letters, digits, '-' and '_' with dots between them, 64 at most";
+    let url = nats_url(reader);
+    let token = reader.variable("feeds.nats_token", None);
+    let subject = reader.text("feeds.nats_subject", "svb", words, is_subject);
+    let names = reader.list("feeds.nats_streams", &BUS_STREAMS, "names of streams", |_| true);
+    let streams = checks::bus_streams(&names, reader);
+    (!url.is_empty()).then_some(Bus { url, token, subject, streams })
 }
 
 fn volume_source(reader: &mut Reader) -> VolumeDefinition {

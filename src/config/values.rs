@@ -146,8 +146,30 @@ pub struct Feeds {
     pub defillama_slugs: Vec<String>,
     /// Decentralised order book that is read.
     pub dex_book: String,
+    /// The NATS server that samples come from and that our own facts go to; `None` = no bus.
+    pub bus: Option<Bus>,
     /// Silence allowed.
     pub stale_after: StaleAfter,
+}
+
+impl Feeds {
+    /// Whether a stream is taken from the bus, and so not from its own endpoint.
+    pub fn is_from_bus(&self, stream: StreamId) -> bool {
+        self.bus.as_ref().is_some_and(|bus| bus.streams.contains(&stream))
+    }
+}
+
+/// `feeds.nats` and what goes with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bus {
+    /// `nats://` to loopback or `tls://`, without credentials.
+    pub url: String,
+    /// Variable of the token that the server asks for.
+    pub token: Option<String>,
+    /// What every subject begins with.
+    pub subject: String,
+    /// Streams taken from it.
+    pub streams: Vec<StreamId>,
 }
 
 /// A candle length that the venue offers.

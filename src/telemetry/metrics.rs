@@ -85,6 +85,37 @@ pub struct Metrics {
     pub unprotected: Gauge,
     /// Log lines, ledger rows and alerts that nobody got.
     pub lost: IntCounterVec,
+    /// The bus; its helper thread writes these.
+    pub bus: BusMetrics,
+}
+
+/// What comes from and goes to the NATS server.
+#[derive(Clone, Debug)]
+pub struct BusMetrics {
+    /// 1 = connected.
+    pub up: IntGauge,
+    /// Messages given to it.
+    pub published: IntCounterVec,
+    /// Messages for it that found no room.
+    pub dropped: IntCounterVec,
+    /// Samples from it that gave no event.
+    pub refused: IntCounterVec,
+}
+
+impl BusMetrics {
+    fn new(make: &Maker<'_>) -> prometheus::Result<BusMetrics> {
+        let refused = "Samples from the bus that gave no event.";
+        Ok(BusMetrics {
+            up: make.int("svb_bus_up", "1 if the bus is connected.")?,
+            published: make.counters("svb_bus_published_total", "Messages given to the bus.", &["subject"])?,
+            dropped: make.counters(
+                "svb_bus_dropped_total",
+                "Messages for the bus that found no room.",
+                &["subject"],
+            )?,
+            refused: make.counters("svb_bus_refused_total", refused, &["stream", "reason"])?,
+        })
+    }
 }
 
 /// Makes metrics and adds them to a registry.
@@ -175,6 +206,7 @@ impl Metrics {
             unprotected: make
                 .gauge("svb_unprotected_seconds", "Longest time coins above dust were without a live stop.")?,
             lost: make.counters("svb_lost_total", "Log lines, ledger rows and alerts that nobody got.", &["what"])?,
+            bus: BusMetrics::new(&make)?,
             registry,
         };
         metrics.show_zeros();

@@ -57,6 +57,8 @@ struct Out {
     mid: Arc<LatestMid>,
     /// An event found no room: what the engine believes has a hole.
     overflowed: bool,
+    /// Streams that come another way, one bit each: what is heard of them here is not told.
+    elsewhere: u32,
 }
 
 /// The market link's handler.
@@ -93,7 +95,7 @@ impl Ingest {
         (market, journal): (Sender<EventItem>, Sender<WireNote>),
         mid: Arc<LatestMid>,
     ) -> Ingest {
-        let out = Out { clock, market, journal, mid, overflowed: false };
+        let out = Out { clock, market, journal, mid, overflowed: false, elsewhere: 0 };
         let tape = Tape { session: MarketSession::new(settings), settings, out, opened: 0 };
         let chain = Chain { session: SlotSession::new(), heard: Vec::with_capacity(64), opened: 0 };
         let IngestLinks { market, slots, rest } = links;
@@ -108,6 +110,12 @@ impl Ingest {
             chores_at: Time::NONE,
             slots_wait: false,
         }
+    }
+
+    /// Leaves these streams to whoever else brings them.
+    pub fn without(mut self, streams: &[StreamId]) -> Ingest {
+        self.tape.out.elsewhere = streams.iter().fold(0, |bits, stream| bits | 1 << (*stream as u8));
+        self
     }
 
     /// Ten times a second: silence, and what is owed by REST.
@@ -173,7 +181,13 @@ impl Ingest {
 }
 
 impl Out {
+    fn is_elsewhere(&self, stream: StreamId) -> bool {
+        self.elsewhere >> (stream as u8) & 1 == 1
+    }
     fn tell(&mut self, event: Event) {
+        if self.is_elsewhere(event.stream) {
+            return;
+        }
         if let EventKind::Bbo(bbo) = event.kind {
             self.mid.set(Price::mid(bbo.bid, bbo.ask), event.recv);
         }
@@ -282,7 +296,9 @@ impl Agent for Ingest {
         if self.slots_wait {
             return Work { count: u32::try_from(handled).unwrap_or(u32::MAX) };
         }
-        handled += self.slots.turn(now, &mut self.chain);
+        if !self.tape.out.is_elsewhere(StreamId::SolanaSlot) {
+            handled += self.slots.turn(now, &mut self.chain);
+        }
         for event in self.chain.heard.drain(..) {
             self.tape.out.tell(event);
         }
@@ -296,7 +312,9 @@ impl Agent for Ingest {
         true // it reads sockets only, and those wake the poller
     }
     fn deadline(&self) -> Option<Time> {
-        let links = self.market.next_deadline().min(self.slots.next_deadline());
+        let has_slots = !self.tape.out.is_elsewhere(StreamId::SolanaSlot);
+        let slots = if has_slots { self.slots.next_deadline() } else { Time(i64::MAX) };
+        let links = self.market.next_deadline().min(slots);
         Some(links.min(self.chores_at).min(self.rest.next_deadline().unwrap_or(Time(i64::MAX))))
     }
     fn finish(&mut self, now: Time) {

@@ -5,6 +5,7 @@
 #![deny(clippy::float_arithmetic, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 pub mod binance_spot;
+pub mod bus;
 pub mod defillama;
 mod digits;
 pub mod pumpfun;

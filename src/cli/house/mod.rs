@@ -3,10 +3,12 @@
 //! Thread: main.  Invariants: nothing trades before the lock, the ledger, the ops port and the venue's facts are in
 //! hand; on the way down orders first, records last.
 
+mod feeds;
 mod parts;
 mod past;
 mod standing;
 
+use feeds::SlowRing;
 pub use parts::{alert_settings, api_key, endpoint, guard_signer, net, signer};
 pub use standing::House;
 
@@ -17,7 +19,7 @@ use crate::engine::{Engine, Setup};
 use crate::ledger::journal::{Finding, JOURNAL_DIR, Writer, WriterSettings};
 use crate::ledger::{CsvFiles, Ledger, Market};
 use crate::recovery::Past;
-use crate::ring::{EventItem, LatestMid, Sender};
+use crate::ring::LatestMid;
 use crate::sys::clock::Clock;
 use crate::sys::cores;
 use crate::sys::files::{self, DirLock};
@@ -32,20 +34,19 @@ use crate::threads::gateway::{Gateway, GatewayWatch};
 use crate::threads::helpers::alerts::Alerts;
 use crate::threads::helpers::http::{Ops, OpsSettings};
 use crate::threads::helpers::operator::Operator;
-use crate::threads::helpers::pollers::{PollerSettings, Pollers};
 use crate::threads::helpers::socket::ControlSocket;
 use crate::threads::hot::{Hot, HotView};
 use crate::threads::ingest::{Ingest, IngestLinks};
 use crate::threads::runner::{Agent, Runner};
 use crate::topology::{self, Runners, Wiring};
 use crate::types::event::Control;
-use crate::types::{Event, Qty, StreamId};
+use crate::types::{Qty, StreamId};
 use crate::venue::binance_spot::market::MarketSettings;
 use crate::venue::binance_spot::trade::TradeSession;
 use crossbeam_channel::{Receiver as ChannelReceiver, Sender as ChannelSender, bounded};
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 /// Name of the venue in ledger and metrics.
@@ -164,34 +165,32 @@ pub fn build(blueprint: Blueprint) -> Result<House, Failure> {
     let watch = gateway_watch(&common, &runners);
     let heartbeat = heartbeat(config, ground.epoch, clock, &ground.past)?;
     let hot = Hot::new(Engine::new(setup), clock, hot, Arc::clone(&view)).with_heartbeat(heartbeat.clone());
-    let mid = Arc::clone(&watch.mid);
+    let (mid, slow) = (Arc::clone(&watch.mid), SlowRing::new(slow, &watch.mid, clock));
+    let ingest = Ingest::new(links, settings, clock, (market, journal_ingest), mid).without(feeds::from_bus(config));
     let gateway = Gateway::new(order_link, session, clock, (command, report, journal_gateway), watch);
-    let agents: [Box<dyn Agent>; 3] = [
-        Box::new(Ingest::new(links, settings, clock, (market, journal_ingest), mid)),
-        Box::new(hot),
-        Box::new(gateway.with_heartbeat(heartbeat.clone())),
-    ];
+    let agents: [Box<dyn Agent>; 3] =
+        [Box::new(ingest), Box::new(hot), Box::new(gateway.with_heartbeat(heartbeat.clone()))];
     let way_in = common.way_in(clock);
     let (operator, lines) = (common.operator, common.lines_rx);
     let topology::ColdRings { ingest, hot, gateway } = cold;
     let rings = ColdRings { ingest, hot, gateway, control, operator, lines, gauges };
+    let (bus_queue, outbox) = feeds::way_out(config, &common.metrics);
     let told = (common.metrics, Arc::clone(&common.board));
     let sinks = sinks(&blueprint, (ground.ledger, ground.journal), told, alerts.as_ref());
     let names = ColdNames { venue: VENUE, symbol: config.symbols.spot, needed: NEEDED };
-    let cold = Cold::new(rings, sinks, names, status);
+    let cold = Cold::new(rings, sinks, names, status).with_bus(bus_queue);
 
     // Before anybody else can say a word.
     let start = start_line(config, ground.epoch, clock).with("ops", ops.addr().to_string());
     say_start(&common.lines, start, (&ground.findings, &ground.past), clock)?;
-    let pollers = start_pollers(pollers, slow, clock)?;
+    let (pollers, bus) = slow.start(pollers, outbox, &blueprint, &common.lines)?;
     let (stop_trading, stop_cold) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let cold = runners.cold.spawn(vec![Box::new(cold)], clock, Arc::clone(&stop_cold)).map_err(|why| failed(&why))?;
     let trading = set_going(runners.trading, agents, clock, &stop_trading)?;
     let socket = open_socket(config, &way_in)?;
     let (words, lines, board, lock) = (common.words, common.lines, common.board, ground.lock);
-    let config = blueprint.config;
     Ok(House {
-        config,
+        config: blueprint.config,
         clock,
         words,
         kill: common.kill,
@@ -203,6 +202,7 @@ pub fn build(blueprint: Blueprint) -> Result<House, Failure> {
         socket,
         alerts,
         pollers,
+        bus,
         trading,
         cold,
         stop_trading,
@@ -236,6 +236,7 @@ fn first_status(config: &Config, setup: &Setup, clock: Clock) -> Status {
     let mut status = Status::new(clock.now(), config.mode.name(), config.symbols.spot.to_string(), setup.epoch);
     status.pauses = setup.paused.iter().collect();
     status.consecutive_losses = setup.consecutive_losses;
+    feeds::mark_needed(config, &mut status);
     status
 }
 
@@ -347,16 +348,4 @@ fn register(runners: &Runners, links: &mut IngestLinks, orders: &mut Link) -> io
     links.slots.register(&ingest, TOKENS_PER_LINK)?;
     links.rest.register(&ingest, 2 * TOKENS_PER_LINK)?;
     orders.register(&runners.of(2).poller().registry()?, 3 * TOKENS_PER_LINK)
-}
-
-fn start_pollers(settings: PollerSettings, slow: Sender<EventItem>, clock: Clock) -> Result<Pollers, Failure> {
-    let slow = Arc::new(Mutex::new(slow)); // one ring, two helper threads: the lock is held for one push
-    let emit = move |event: Event| {
-        let item = EventItem { event, decoded: clock.now() };
-        if slow.lock().unwrap_or_else(PoisonError::into_inner).push(item).is_err() {
-            log::warn!("a volume sample found the ring full and was dropped; the next poll brings another");
-        }
-    };
-    let note = |note| log::info!("volume source: {note}");
-    Pollers::start(settings, clock, emit, note).map_err(|why| Failure::new(exit::BAD_CONFIG, &why))
 }
