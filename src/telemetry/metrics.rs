@@ -102,10 +102,13 @@ pub struct BusMetrics {
     pub refused: IntCounterVec,
 }
 
+/// What is published on the bus, each below a subject of its own.
+pub const BUS_SUBJECTS: [&str; 4] = ["signal", "order", "fill", "status"];
+
 impl BusMetrics {
     fn new(make: &Maker<'_>) -> prometheus::Result<BusMetrics> {
         let refused = "Samples from the bus that gave no event.";
-        Ok(BusMetrics {
+        let metrics = BusMetrics {
             up: make.int("svb_bus_up", "1 if the bus is connected.")?,
             published: make.counters("svb_bus_published_total", "Messages given to the bus.", &["subject"])?,
             dropped: make.counters(
@@ -114,7 +117,12 @@ impl BusMetrics {
                 &["subject"],
             )?,
             refused: make.counters("svb_bus_refused_total", refused, &["stream", "reason"])?,
-        })
+        };
+        for subject in BUS_SUBJECTS {
+            metrics.published.with_label_values(&[subject]);
+            metrics.dropped.with_label_values(&[subject]);
+        }
+        Ok(metrics)
     }
 }
 

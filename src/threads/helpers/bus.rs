@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use self::wire::{Link, Wire};
 use crate::sys::clock::Clock;
+use crate::telemetry::metrics::BUS_SUBJECTS;
 use crate::telemetry::{BusMetrics, Line};
 use crate::types::time::NANOS_PER_SEC;
 use crate::types::{Event, EventKind, StreamId, Time};
@@ -32,7 +33,7 @@ const SAY_NS: i64 = NANOS_PER_SEC;
 /// The same for a server that cannot be reached.
 const SAY_UNREACHABLE_NS: i64 = 60 * NANOS_PER_SEC;
 
-/// What is published; each has a subject of its own below the prefix.
+/// What is published, in the order of [`BUS_SUBJECTS`]; each has a subject of its own below the prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Topic {
     /// A changed verdict.
@@ -48,12 +49,7 @@ pub enum Topic {
 impl Topic {
     /// Last word of its subject, and its name in metrics.
     pub fn name(self) -> &'static str {
-        match self {
-            Topic::Signal => "signal",
-            Topic::Order => "order",
-            Topic::Fill => "fill",
-            Topic::Status => "status",
-        }
+        BUS_SUBJECTS[self as usize]
     }
 }
 

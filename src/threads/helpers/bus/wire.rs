@@ -43,13 +43,16 @@ pub(super) struct Link {
 }
 
 impl Link {
-    fn on_change(&mut self, change: &Change) {
+    fn on_change(&mut self, change: &Change, is_tls: bool) {
         match change {
             Change::Connected => self.is_up = true,
             Change::Disconnected | Change::Closed => self.is_broken(),
             Change::SlowConsumer(_) => self.losses = self.losses.wrapping_add(1),
             Change::ClientError(_) | Change::ServerError(_) => {
-                self.why = Some(change.to_string().into());
+                // The client does not pass on what TLS says of a certificate.
+                let mend = "; a certificate of an authority of your own needs endpoints.ca_file";
+                let mend = if is_tls && !self.is_up { mend } else { "" };
+                self.why = Some(format!("{change}{mend}").into());
                 if !self.is_up {
                     self.is_broken();
                 }
@@ -88,8 +91,9 @@ impl Wire {
     fn options(&self, link: watch::Sender<Link>) -> ConnectOptions {
         let mut tls = rustls::ClientConfig::clone(&self.settings.tls);
         tls.enable_secret_extraction = false; // nobody takes keys out of this connection
+        let is_tls = self.settings.url.starts_with("tls://");
         let tell = move |change: Change| {
-            link.send_modify(|link| link.on_change(&change));
+            link.send_modify(|link| link.on_change(&change, is_tls));
             std::future::ready(())
         };
         let pause = |tries: usize| {
@@ -106,7 +110,7 @@ impl Wire {
             .subscription_capacity(INBOX_MAX)
             .client_capacity(ON_THE_WAY_MAX)
             .tls_client_config(tls)
-            .require_tls(self.settings.url.starts_with("tls://"))
+            .require_tls(is_tls)
             .event_callback(tell);
         match &self.settings.token {
             Some(token) => options.token(token.expose_secret().to_owned()),
