@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use sol_volume_bot::sim::server::Received;
 use sol_volume_bot::types::Qty;
 use sol_volume_bot::types::event::Bbo;
@@ -291,5 +291,7 @@ fn on_paper_the_price_may_come_over_the_bus_and_then_signal_and_last_gate_see_th
     });
     assert_eq!(enter["rules"]["support_low"]["value"], "161.005", "{enter}");
     assert!(sent["client_order_id"].is_string(), "the collar is measured by the same price");
+    let looked_elsewhere = |line: &Value| line["rules"]["support_low"]["value"].as_str().is_some_and(|mid| mid > "162");
+    assert!(!bot.log.iter().any(looked_elsewhere), "a decision saw the market's own price");
     assert_eq!(bot.stop().code, Some(0));
 }
