@@ -3,15 +3,15 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use sol_volume_bot::sim::server::Received;
 use sol_volume_bot::types::Qty;
 use sol_volume_bot::types::event::Bbo;
 use sol_volume_bot::types::time::{NANOS_PER_DAY, NANOS_PER_SEC};
 
 use crate::certs::Ca;
-use crate::nats::{FALLEN, Nats, Peer, TOKEN, house, now, said, volume, volume_at};
-use crate::rig::{Bot, House, PATIENCE, cents, program, run_to_end};
+use crate::nats::{FALLEN, Nats, Peer, TOKEN, house, now, said, until, volume, volume_at};
+use crate::rig::{Bot, House, Ops, PATIENCE, cents, program, run_to_end};
 
 const DEFILLAMA: &str = "svb.feed.defillama";
 
@@ -266,6 +266,7 @@ fn on_paper_the_price_may_come_over_the_bus_and_then_signal_and_last_gate_see_th
     let mut command = program(&house.folder);
     command.args(["run", "--config", "config.toml", "--mode", "paper", "--data-dir"]).arg(house.data());
     let mut bot = Bot::spawn(command);
+    let ops = Ops(bot.line("START")["ops"].as_str().expect("an address").to_owned());
     bot.line("READY");
     server.wait_for_subscriber("svb.feed.*");
     let is_over = AtomicBool::new(false);
@@ -291,7 +292,18 @@ fn on_paper_the_price_may_come_over_the_bus_and_then_signal_and_last_gate_see_th
     });
     assert_eq!(enter["rules"]["support_low"]["value"], "161.005", "{enter}");
     assert!(sent["client_order_id"].is_string(), "the collar is measured by the same price");
-    let looked_elsewhere = |line: &Value| line["rules"]["support_low"]["value"].as_str().is_some_and(|mid| mid > "162");
-    assert!(!bot.log.iter().any(looked_elsewhere), "a decision saw the market's own price");
+    // The bus is silent now, and the market moves: its depth is heard, its prices are not.
+    let heard = |stream: &str| -> u64 {
+        let start = format!("svb_events_total{{stream=\"{stream}\"}} ");
+        let text = ops.get("/metrics").1;
+        text.lines().find_map(|line| line.strip_prefix(&start)?.parse().ok()).expect("a count")
+    };
+    let prices_before = heard("binance_bbo");
+    for step in 1..=8 {
+        let depths = heard("binance_depth");
+        house.venue.set_mid(cents(16_300 + 10 * step));
+        until("the market's move", || (heard("binance_depth") > depths).then_some(()));
+    }
+    assert!(heard("binance_bbo") <= prices_before + 2, "more than the last one of the bus and the word of its silence");
     assert_eq!(bot.stop().code, Some(0));
 }
