@@ -7,6 +7,7 @@ cd "$(dirname "$0")/.."
 need_rust
 command -v cc >/dev/null || need_packages gcc libc6-dev
 command -v python3 >/dev/null && python3 -c 'import venv, ensurepip' 2>/dev/null || need_packages python3 python3-venv
+command -v nats-server >/dev/null || [ -x /usr/sbin/nats-server ] || need_packages nats-server
 export RUSTFLAGS="${RUSTFLAGS:-}"
 
 say 'format'

@@ -20,8 +20,9 @@ pub const MARKET: RingSpec = spec("market", 4_096, OnFull::DropThenGap);
 /// scout → hot. A second of Kraken brings 30 trades and ticks at most, books are told four times a second; 2 048 is a
 /// minute of that unread.
 pub const SCOUT: RingSpec = spec("scout", 2_048, OnFull::DropThenGap);
-/// pollers → hot. Two sources, one sample and at most two stream events a minute each.
-pub const SLOW: RingSpec = spec("slow", 64, OnFull::Refuse);
+/// pollers and the bus → hot, behind a lock. Pollers bring a few samples a minute; of the bus a second of 1 000 samples
+/// may wait, ten times what a book, slots and volumes come to.
+pub const SLOW: RingSpec = spec("slow", 1_024, OnFull::Refuse);
 /// operator, signals, cold → hot. A reload is one event per changed number and a commit: 35 at most.
 pub const CONTROL: RingSpec = spec("control", 128, OnFull::Refuse);
 /// hot → gateway. A step sends 6 orders at most; 256 is over 40 steps the gateway has not seen.

@@ -192,6 +192,13 @@ fn every_bad_value_is_refused_with_line_key_value_and_what_is_allowed() {
         ("[thresholds]", "confirmations_min = 4", "thresholds.confirmations_min = 4", "from 0 to 3"),
         ("[thresholds]", "confirmations_min = 3", "thresholds.confirmations_min = 3", "set endpoints.pumpfun"),
         ("[feeds]", "volume_source = \"sampled24\"", "feeds.volume_source = \"sampled24\"", "needs endpoints.pumpfun"),
+        ("[feeds]", "nats = \"nats://10.0.0.1:4222\"", "feeds.nats = ", "nats:// for loopback only"),
+        ("[feeds]", "nats = \"nats://127.0.0.1:4222/x\"", "feeds.nats = ", "no user name, password or path"),
+        ("[feeds]", "nats = \"http://127.0.0.1:4222\"", "feeds.nats = ", "a tls:// URL"),
+        ("[feeds]", "nats_subject = \"svb.*\"", "feeds.nats_subject = ", "words of letters"),
+        ("[feeds]", "nats_token = \"s3cret\"", "feeds.nats_token", "the NAME of a variable"),
+        ("[feeds]", "nats_streams = [\"defilama\"]", "feeds.nats_streams = ", "did you mean `defillama`?"),
+        ("[feeds]", "nats_streams = [\"binance_user\"]", "feeds.nats_streams = ", "no stream that comes over a bus"),
         ("[feeds.stale_after_ms]", "binance_bbo = 0", "feeds.stale_after_ms.binance_bbo = 0", "from 100 to"),
         ("[alerts]", "telegram_token = \"TG\"", "alerts.telegram_token = \"TG\"", "needs alerts.telegram_chat too"),
         ("[alerts]", "on = [\"ENTRE\"]", "alerts.on = [\"ENTRE\"]", "any of \"ENTER\""),
@@ -210,6 +217,52 @@ fn every_bad_value_is_refused_with_line_key_value_and_what_is_allowed() {
         assert!(error.contains(shown), "{line}: {error}");
         assert!(error.contains(allowed), "{line}: {error}");
     }
+}
+
+#[test]
+fn the_bus_is_off_unless_it_is_named_and_then_brings_the_volumes() {
+    let off = parse(USERS_OWN).expect("sound").feeds;
+    assert_eq!(off.bus, None);
+    assert!(!off.is_from_bus(StreamId::DefiLlama), "without a server every stream has its own endpoint");
+    let named = |more: &str| parse(&format!("{USERS_OWN}\n[feeds]\nnats = \"nats://127.0.0.1:4222\"\n{more}"));
+    let bus = named("").expect("sound").feeds.bus.expect("on");
+    assert_eq!((bus.url.as_str(), bus.subject.as_str(), bus.token), ("nats://127.0.0.1:4222", "svb", None));
+    let volumes = [StreamId::DefiLlama, StreamId::PumpFun, StreamId::CoinGecko, StreamId::PumpChain];
+    assert_eq!(bus.streams, volumes);
+    let pump = named("volume_source = \"sampled24\"").expect("its volume comes over the bus");
+    assert!(pump.endpoints.pumpfun.is_none() && pump.feeds.is_from_bus(StreamId::PumpFun));
+    let shown = parse(&format!("{USERS_OWN}\n[feeds]\nnats = \"nats://me:hunter2@127.0.0.1\"")).expect_err("refused");
+    assert!(!shown.contains("hunter2") && shown.contains("(not shown)@127.0.0.1"), "{shown}");
+}
+
+#[test]
+fn prices_of_the_venue_come_over_the_bus_in_paper_mode_only_whoever_says_the_mode() {
+    let dir = Dir::new("bus_mode");
+    for stream in ["binance_bbo", "binance_trade", "binance_candle"] {
+        let bus = format!("[feeds]\nnats = \"tls://bus.example:4222\"\nnats_streams = [\"{stream}\", \"defillama\"]");
+        let config = dir.write("config.toml", &format!("{USERS_OWN}\n{bus}"), 0o644);
+        let env = dir.write(".env", "BINANCE_API_KEY=a\nBINANCE_SECRET=b\n", 0o600);
+        let from = |mode| Sources { config: config.clone(), env_file: Some(env.clone()), mode, data_dir: None };
+        assert!(config::load(&from(None)).is_ok(), "{stream} on paper");
+        let error = config::load(&from(Some(Mode::Live))).expect_err("refused").to_string();
+        assert!(error.contains(&format!("feeds.nats_streams = [\"{stream}\"")), "{error}");
+        assert!(error.contains(&format!("`{stream}` cannot come over a bus in live mode")), "{error}");
+    }
+}
+
+#[test]
+fn the_token_of_the_bus_must_be_there_if_it_is_named_and_the_bus_is_on() {
+    let dir = Dir::new("bus_token");
+    let env = dir.write(".env", "OTHER=x\n", 0o600);
+    let load = |nats: &str| {
+        let text = format!("{USERS_OWN}\n[feeds]\n{nats}nats_token = \"NATS_TOKEN\"");
+        let config = dir.write("config.toml", &text, 0o644);
+        let from = Sources { config, env_file: Some(env.clone()), mode: None, data_dir: None };
+        config::load(&from).map(|_| ()).map_err(|error| error.to_string())
+    };
+    assert_eq!(load(""), Ok(()));
+    let error = load("nats = \"nats://localhost:4222\"\n").expect_err("refused");
+    assert!(error.contains("feeds.nats_token") && error.contains("NATS_TOKEN=..."), "{error}");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use crate::config::{self, Config, Secrets};
 use crate::recovery::{Holdings, Witness};
 use crate::sys::clock::Clock;
 use crate::sys::cores::{self, HostFacts};
+use crate::telemetry::metrics::BUS_SUBJECTS;
 use serde_json::{Value, json};
 use std::io::Write;
 use std::path::PathBuf;
@@ -102,7 +103,20 @@ fn report(config: &Config, venue: Option<&Shown>, offline: bool) -> Value {
         "values": config.effective,
         "host": { "cores": cores::allowed(), "isolated": host.isolated, "tickless": host.tickless, "governor": host.governor,
             "smt_active": host.smt_active, "huge_pages": host.huge_pages, "clock_source": host.clock_source },
+        "bus": bus(config),
         "venue": venue,
+    })
+}
+
+/// What would come over the bus; it is not connected to.
+fn bus(config: &Config) -> Value {
+    let Some(bus) = &config.feeds.bus else { return json!("off (feeds.nats is empty)") };
+    let streams: Vec<&str> = bus.streams.iter().map(|stream| stream.name()).collect();
+    json!({
+        "server": bus.url,
+        "takes": streams.iter().map(|name| format!("{}.feed.{name}", bus.subject)).collect::<Vec<_>>().join(" "),
+        "gives": BUS_SUBJECTS.map(|name| format!("{}.{name}", bus.subject)).join(" "),
+        "token": if bus.token.is_some() { "sent" } else { "none" },
     })
 }
 

@@ -32,6 +32,8 @@ const SLUGS_MAX: usize = 32;
 const PUMP_STALE_NS: i64 = 600 * NANOS_PER_SEC;
 /// The one connection of each socket: a recording does not tell them apart.
 const CONN: u32 = 1;
+/// The one node of the slots: a recording's first to tell a slot wins here too.
+const ENDPOINT: usize = 0;
 /// Length of candles where a recording has none.
 const CANDLE_DEFAULT: &str = "5m";
 
@@ -105,7 +107,10 @@ impl Listeners {
         let candle_ns = 2 * i64::from(candle.seconds()) * NANOS_PER_SEC + 30 * NANOS_PER_SEC;
         let seconds = |count: i64| count * NANOS_PER_SEC;
         let stale_after = StaleAfter { bbo_ns: seconds(3), depth_ns: seconds(3), trade_ns: seconds(60), candle_ns };
-        let market = MarketSettings { symbol, candle, candles_seed: 0, stale_after, first_data_ns: seconds(10) };
+        let depth_sample_ns = 0; // each depth message is told: nothing of a recording is left out
+        let first_data_ns = seconds(10);
+        let market =
+            MarketSettings { symbol, candle, candles_seed: 0, stale_after, first_data_ns, depth_sample_ns };
         let pump = pumpfun::Reader::new(&settings.pumpfun_pointer, PUMP_STALE_NS.min(NANOS_PER_DAY));
         let pump = pump.map_err(|why| bad(&format!("--pumpfun-pointer: {why}")))?;
         let llama = Llama { bodies: BTreeMap::new(), reader: Llama::over(Vec::new()) };
@@ -165,10 +170,10 @@ impl Listeners {
     fn hear_slots(&mut self, frame: &[u8], recv: Time, emit: &mut dyn FnMut(Event)) -> Result<(), DecodeError> {
         let session = self.slots.get_or_insert_with(|| {
             let mut session = SlotSession::new();
-            session.on_open(CONN, recv, &mut |_| {});
+            session.on_open(ENDPOINT, CONN, recv, &mut |_| {});
             session
         });
-        session.on_frame(CONN, frame, recv, &mut |event| emit(event)).map(drop)
+        session.on_frame(ENDPOINT, CONN, frame, recv, &mut |event| emit(event)).map(drop)
     }
 
     /// Silence, in recorded time.

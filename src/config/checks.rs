@@ -2,10 +2,13 @@
 //!
 //! Thread: any.  Invariants: a fault names both values; checks read the checked config, never the raw text.
 
+use super::error::{ConfigError, ConfigErrors, Fault, Origin};
+use super::nearest::nearest;
 use super::reader::Reader;
-use super::values::{Config, Layout};
+use super::values::{Config, Layout, Mode};
 use crate::types::event::VolumeDefinition;
 use crate::types::{Price, StreamId};
+use crate::venue::bus;
 use crate::venue::solana::ENDPOINTS_MAX;
 
 /// Adds a fault for every contradiction.
@@ -15,6 +18,40 @@ pub(super) fn cross_checks(config: &Config, reader: &mut Reader) {
     signal_exits(config, reader);
     cores(config, reader);
     peers(config, reader);
+}
+
+/// The streams of these names; a name that the bus cannot carry is a fault.
+pub(super) fn bus_streams(names: &[String], reader: &mut Reader) -> Vec<StreamId> {
+    let known = || bus::STREAMS.iter().map(|stream| stream.name());
+    let mut streams = Vec::new();
+    for name in names {
+        match bus::STREAMS.iter().find(|stream| stream.name() == name) {
+            Some(stream) if streams.contains(stream) => {}
+            Some(stream) => streams.push(*stream),
+            None => {
+                let near = nearest(name, known()).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+                let allowed = known().collect::<Vec<_>>().join(", ");
+                let why = format!("`{name}` is no stream that comes over a bus{near}; allowed: {allowed}");
+                reader.conflict("feeds.nats_streams", why);
+            }
+        }
+    }
+    streams
+}
+
+/// What the mode does not allow, the command line's included. Real orders are priced by the venue that takes them.
+pub(super) fn of_mode(config: &Config, file: &str) -> Result<(), ConfigErrors> {
+    let of_venue = [StreamId::BinanceBbo, StreamId::BinanceTrade, StreamId::BinanceCandle];
+    let taken = of_venue.iter().find(|stream| config.feeds.is_from_bus(**stream));
+    let Some(stream) = taken.filter(|_| config.mode == Mode::Live) else { return Ok(()) };
+    let why = format!(
+        "`{}` cannot come over a bus in live mode: the prices of real orders come from the venue itself; leave it out, \
+         or run in paper mode",
+        stream.name()
+    );
+    let (origin, key) = (Origin::Path(file.to_owned()), "feeds.nats_streams".to_owned());
+    let value = config.effective.get(&key).cloned();
+    Err(ConfigErrors(vec![ConfigError { origin, key, value, fault: Fault::Conflict(why) }]))
 }
 
 fn prices(config: &Config, reader: &mut Reader) {
@@ -96,7 +133,8 @@ fn peers(config: &Config, reader: &mut Reader) {
             "is not a loopback address, so ops.token must name the variable of a token; add it, or listen on 127.0.0.1";
         reader.conflict("ops.listen", why.to_owned());
     }
-    if config.feeds.volume_source == VolumeDefinition::Sampled24 && config.endpoints.pumpfun.is_none() {
+    let has_pumpfun = config.endpoints.pumpfun.is_some() || config.feeds.is_from_bus(StreamId::PumpFun);
+    if config.feeds.volume_source == VolumeDefinition::Sampled24 && !has_pumpfun {
         reader.conflict(
             "feeds.volume_source",
             "needs endpoints.pumpfun, a URL that answers the 24 h volume; add it, or use \"rolling24\" or \"utc_day\""

@@ -52,6 +52,7 @@ pub struct Endpoints {
 enum Kind {
     Http,
     Socket,
+    Nats,
 }
 
 impl Kind {
@@ -62,6 +63,12 @@ impl Kind {
                 ("https://", "http://", "an https:// URL; http:// for loopback only; no user name or password")
             }
             Kind::Socket => ("wss://", "ws://", "a wss:// URL; ws:// for loopback only; no user name or password"),
+            Kind::Nats => (
+                "tls://",
+                "nats://",
+                "\"\" (off) or a tls:// URL; nats:// for loopback only; no user name, password or path (a token has \
+                 its variable in feeds.nats_token)",
+            ),
         }
     }
 
@@ -94,12 +101,24 @@ pub fn is_loopback_url(url: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// A URL as it may be shown: without query, which often is a key.
+/// A URL as it may be shown: without user name and password, without query, which often is a key.
 pub(super) fn without_query(url: &str) -> String {
-    match url.split_once('?') {
-        Some((before, _)) => format!("{before}?(not shown)"),
-        None => url.to_owned(),
+    let (before, query) = url.split_once('?').map_or((url, ""), |(before, _)| (before, "?(not shown)"));
+    let open = before.split_once("://").filter(|(_, rest)| rest.contains('@'));
+    match open.and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?.1))) {
+        Some((scheme, rest)) => format!("{scheme}://(not shown)@{rest}{query}"),
+        None => format!("{before}{query}"),
     }
+}
+
+/// Reads `feeds.nats`; empty = no bus.
+pub(super) fn nats_url(reader: &mut Reader) -> String {
+    let is_bare = |url: &str| {
+        url.split_once("://").is_some_and(|(_, rest)| !rest.trim_end_matches('/').contains(['/', '?', '#', ',']))
+    };
+    let sound = |url: &str| url.is_empty() || (Kind::Nats.accepts(url) && is_bare(url));
+    let url = reader.url("feeds.nats", "", Kind::Nats.schemes().2, sound);
+    url.trim_end_matches('/').to_owned()
 }
 
 fn required(reader: &mut Reader, name: &str, default: &str, kind: Kind) -> String {
@@ -182,5 +201,17 @@ mod tests {
             assert!(!Kind::Http.accepts(url), "{url}");
         }
         assert!(!Kind::Socket.accepts("https://a.example"));
+    }
+
+    #[test]
+    fn neither_a_query_nor_credentials_are_shown() {
+        for (url, shown) in [
+            ("https://a.example/x?key=5", "https://a.example/x?(not shown)"),
+            ("nats://me:word@127.0.0.1:4222", "nats://(not shown)@127.0.0.1:4222"),
+            ("nats://me:w@rd@127.0.0.1", "nats://(not shown)@127.0.0.1"),
+            ("tls://a.example:4222", "tls://a.example:4222"),
+        ] {
+            assert_eq!(without_query(url), shown);
+        }
     }
 }

@@ -134,6 +134,8 @@ pub struct Secrets {
     pub jupiter_key: Option<SecretString>,
     /// Bearer token of the back-fill's source.
     pub backfill_key: Option<SecretString>,
+    /// What the NATS server asks for.
+    pub nats_token: Option<SecretString>,
     /// Guards state changes on the HTTP port.
     pub ops_token: Option<SecretString>,
     /// Telegram bot token.
@@ -160,6 +162,7 @@ impl Secrets {
             coingecko_key: ask.named("feeds.coingecko_key", config.feeds.coingecko_key.as_ref(), true),
             jupiter_key: ask.named("feeds.jupiter_key", config.feeds.jupiter_key.as_ref(), true),
             backfill_key: ask.named("feeds.backfill_key", config.feeds.backfill_key.as_ref(), true),
+            nats_token: ask.named("feeds.nats_token", bus_token(config), true),
             ops_token: ask.named("ops.token", config.ops.token.as_ref(), true),
             ..Secrets::default()
         };
@@ -192,6 +195,10 @@ impl Secrets {
         let secrets = ask.channels(&config.alerts, secrets);
         ask.end(secrets).map(Some)
     }
+}
+
+fn bus_token(config: &Config) -> Option<&String> {
+    config.feeds.bus.as_ref()?.token.as_ref()
 }
 
 fn is_bot_token(text: &str) -> bool {

@@ -3,9 +3,11 @@
 //! Thread: any.  Invariants: a feed is in use if its endpoint is given; entries stand on every feed in use but those that
 //! `feeds.optional` names.
 
+use super::checks;
+use super::endpoints::nats_url;
 use super::error::Fault;
 use super::reader::{Reader, bounds};
-use super::values::{ChainScope, Config, Feeds, StaleAfter};
+use super::values::{Bus, ChainScope, Config, Feeds, StaleAfter};
 use crate::types::event::VolumeDefinition;
 use crate::types::ids::StreamId;
 use crate::types::time::{NANOS_PER_DAY, NANOS_PER_MILLI, NANOS_PER_SEC};
@@ -46,9 +48,26 @@ pub(super) fn feeds(reader: &mut Reader, candle_s: u32) -> Feeds {
         jupiter_quotes_per_minute: small(reader.count("feeds.jupiter_quotes_per_minute", 24, &quotes())),
         chain_scope: reader.choice("feeds.chain_scope", ChainScope::CurveAndAmm, &words),
         backfill_key: reader.variable("feeds.backfill_key", None),
+        bus: bus(reader),
         optional: optional(reader),
         stale_after: stale_after(reader, candle_s),
     }
+}
+
+/// Streams taken from the bus unless the file says otherwise.
+const BUS_STREAMS: [&str; 4] = ["defillama", "pumpfun", "coingecko", "pump_chain"];
+
+fn bus(reader: &mut Reader) -> Option<Bus> {
+    let is_token =
+        |token: &str| !token.is_empty() && token.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+    let is_subject = |text: &str| text.len() <= 64 && text.split('.').all(is_token);
+    let words = "words of letters, digits, '-' and '_' with dots between them, 64 at most";
+    let url = nats_url(reader);
+    let token = reader.variable("feeds.nats_token", None);
+    let subject = reader.text("feeds.nats_subject", "svb", words, is_subject);
+    let names = reader.list("feeds.nats_streams", &BUS_STREAMS, "names of streams", |_| true);
+    let streams = checks::bus_streams(&names, reader);
+    (!url.is_empty()).then_some(Bus { url, token, subject, streams })
 }
 
 const SLUGS: &str = "small letters, digits, '-', '.', '_'";
@@ -155,7 +174,8 @@ impl Config {
             (StreamId::PumpFun, ends.pumpfun.is_some()),
             (StreamId::CoinGecko, ends.coingecko.is_some()),
         ];
-        feeds.into_iter().filter(|(_, in_use)| *in_use).map(|(stream, _)| stream).collect()
+        let is_in_use = |(stream, own): &(StreamId, bool)| *own || self.feeds.is_from_bus(*stream);
+        feeds.into_iter().filter(is_in_use).map(|(stream, _)| stream).collect()
     }
 
     /// Feeds in use that entries stand on, beside the engine's own four.

@@ -23,8 +23,8 @@ pub use env::{Env, Secrets};
 pub use error::{ConfigError, ConfigErrors, Fault, Origin};
 pub use reload::{Reload, diff};
 pub use values::{
-    AlertKinds, Alerts, CandleInterval, ChainScope, Config, Exchange, Feeds, Guard, KeyType, Layout, Mode, OnDead, Ops,
-    StaleAfter, Storage, Symbols, Threads,
+    AlertKinds, Alerts, Bus, CandleInterval, ChainScope, Config, Exchange, Feeds, Guard, KeyType, Layout, Mode, OnDead,
+    Ops, StaleAfter, Storage, Symbols, Threads,
 };
 
 /// Where the configuration comes from, and what the command line adds to it.
@@ -72,6 +72,7 @@ fn load_values(from: &Sources) -> Result<(Config, Env), ConfigErrors> {
     if let Some(dir) = &from.data_dir {
         config.storage.data_dir.clone_from(dir);
     }
+    checks::of_mode(&config, &from.config.display().to_string())?;
     Ok((config, env))
 }
 

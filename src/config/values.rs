@@ -174,8 +174,17 @@ pub struct Feeds {
     pub backfill_key: Option<String>,
     /// Feeds that entries can do without.
     pub optional: Vec<StreamId>,
+    /// The NATS server that samples come from and that our own facts go to; `None` = no bus.
+    pub bus: Option<Bus>,
     /// Silence allowed.
     pub stale_after: StaleAfter,
+}
+
+impl Feeds {
+    /// Whether a stream is taken from the bus, and so not from its own endpoint.
+    pub fn is_from_bus(&self, stream: StreamId) -> bool {
+        self.bus.as_ref().is_some_and(|bus| bus.streams.contains(&stream))
+    }
 }
 
 /// Which programs' trades are counted on the chain.
@@ -187,6 +196,19 @@ pub enum ChainScope {
     Curve,
     /// None: no counter runs.
     Off,
+}
+
+/// `feeds.nats` and what goes with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bus {
+    /// `nats://` to loopback or `tls://`, without credentials.
+    pub url: String,
+    /// Variable of the token that the server asks for.
+    pub token: Option<String>,
+    /// What every subject begins with.
+    pub subject: String,
+    /// Streams taken from it.
+    pub streams: Vec<StreamId>,
 }
 
 /// A candle length that the venue offers.

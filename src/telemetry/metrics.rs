@@ -91,6 +91,45 @@ pub struct Metrics {
     pub unprotected: Gauge,
     /// Log lines, ledger rows and alerts that nobody got.
     pub lost: IntCounterVec,
+    /// The bus; its helper thread writes these.
+    pub bus: BusMetrics,
+}
+
+/// What comes from and goes to the NATS server.
+#[derive(Clone, Debug)]
+pub struct BusMetrics {
+    /// 1 = connected.
+    pub up: IntGauge,
+    /// Messages given to it.
+    pub published: IntCounterVec,
+    /// Messages for it that found no room.
+    pub dropped: IntCounterVec,
+    /// Samples from it that gave no event.
+    pub refused: IntCounterVec,
+}
+
+/// What is published on the bus, each below a subject of its own.
+pub const BUS_SUBJECTS: [&str; 4] = ["signal", "order", "fill", "status"];
+
+impl BusMetrics {
+    fn new(make: &Maker<'_>) -> prometheus::Result<BusMetrics> {
+        let refused = "Samples from the bus that gave no event.";
+        let metrics = BusMetrics {
+            up: make.int("svb_bus_up", "1 if the bus is connected.")?,
+            published: make.counters("svb_bus_published_total", "Messages given to the bus.", &["subject"])?,
+            dropped: make.counters(
+                "svb_bus_dropped_total",
+                "Messages for the bus that found no room.",
+                &["subject"],
+            )?,
+            refused: make.counters("svb_bus_refused_total", refused, &["stream", "reason"])?,
+        };
+        for subject in BUS_SUBJECTS {
+            metrics.published.with_label_values(&[subject]);
+            metrics.dropped.with_label_values(&[subject]);
+        }
+        Ok(metrics)
+    }
 }
 
 /// Makes metrics and adds them to a registry.
@@ -187,6 +226,7 @@ impl Metrics {
             unprotected: make
                 .gauge("svb_unprotected_seconds", "Longest time coins above dust were without a live stop.")?,
             lost: make.counters("svb_lost_total", "Log lines, ledger rows and alerts that nobody got.", &["what"])?,
+            bus: BusMetrics::new(&make)?,
             registry,
         };
         metrics.show_zeros();

@@ -12,5 +12,5 @@ pub mod status;
 
 pub use latency::Latencies;
 pub use lines::{Level, Line, Lines, reconcile_line};
-pub use metrics::Metrics;
+pub use metrics::{BusMetrics, Metrics};
 pub use status::{Board, Status};

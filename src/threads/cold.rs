@@ -4,8 +4,9 @@
 //! time of the event that caused it.
 //! Reads:  rings `journal_hot`, `journal_gateway`, `journal_ingest`, `journal_scout`; channels of the operator's words and
 //!         of log lines.
-//! Writes: ring `control`; the alert queue.  Never: is waited for; only its own thread feels the disk.
+//! Writes: ring `control`; the alert queue, the bus.  Never: is waited for; only its own thread feels the disk.
 
+mod bus;
 mod kept;
 mod records;
 mod story;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use crossbeam_channel::Receiver as Channel;
 
 use super::helpers::alerts::AlertQueue;
+use super::helpers::bus::BusQueue;
 use super::runner::{Agent, Work};
 use crate::engine::venues::Venues;
 use crate::ledger::journal::Writer;
@@ -130,6 +132,8 @@ pub struct Cold {
     halt: bool,
     /// A NO_OP that came too soon after another; said when it still stands.
     unsaid: Option<Decision>,
+    /// To other machines; `None` = no bus is configured.
+    bus: Option<BusQueue>,
     due: Due,
 }
 
@@ -171,6 +175,7 @@ impl Cold {
             held: None,
             halt: false,
             unsaid: None,
+            bus: None,
             due,
         }
     }
@@ -266,6 +271,7 @@ impl Cold {
         self.due.chores = now.plus(CHORES_NS);
         self.gauges(now);
         self.show_venues(now);
+        self.publish_status(now);
         if let Some(decision) = self.unsaid.take() {
             self.say_decision(&decision, now);
         }

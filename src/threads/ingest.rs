@@ -81,6 +81,8 @@ struct Out {
     overflowed: bool,
     /// Hears every frame of the market as it came.
     tap: Tap,
+    /// Streams that come another way, one bit each: what is heard of them here is not told.
+    elsewhere: u32,
 }
 
 /// The market link's handler.
@@ -125,12 +127,27 @@ impl Ingest {
         (market, journal): (Sender<EventItem>, Sender<WireNote>),
         mid: Arc<LatestMid>,
     ) -> Ingest {
-        let out = Out { clock, market, journal, mid, slot: Arc::default(), overflowed: false, tap: Tap::default() };
+        let out = Out {
+            clock,
+            market,
+            journal,
+            mid,
+            slot: Arc::default(),
+            overflowed: false,
+            elsewhere: 0,
+            tap: Tap::default(),
+        };
         let tape = Tape { session: MarketSession::new(settings), settings, out, opened: 0 };
         let IngestLinks { market, slots, rest } = links;
         assert!((1..=ENDPOINTS_MAX).contains(&slots.len()), "{} slot endpoints", slots.len());
         let session = SlotSession::with(SlotSettings { endpoints: slots.len(), ..SlotSettings::default() });
-        let chain = Chain { session, heard: Vec::with_capacity(64), opened: [false; ENDPOINTS_MAX], reconnected: 0, tap: Tap::default() };
+        let chain = Chain {
+            session,
+            heard: Vec::with_capacity(64),
+            opened: [false; ENDPOINTS_MAX],
+            reconnected: 0,
+            tap: Tap::default(),
+        };
         Ingest {
             market,
             tape,
@@ -175,6 +192,12 @@ impl Ingest {
     pub fn with_tap(mut self, tap: Tap) -> Ingest {
         self.chain.tap = tap.clone();
         self.tape.out.tap = tap;
+        self
+    }
+
+    /// Leaves these streams to whoever else brings them.
+    pub fn without(mut self, streams: &[StreamId]) -> Ingest {
+        self.tape.out.elsewhere = streams.iter().fold(0, |bits, stream| bits | 1 << (*stream as u8));
         self
     }
 
@@ -244,7 +267,13 @@ impl Ingest {
 }
 
 impl Out {
+    fn is_elsewhere(&self, stream: StreamId) -> bool {
+        self.elsewhere >> (stream as u8) & 1 == 1
+    }
     fn tell(&mut self, event: Event) {
+        if self.is_elsewhere(event.stream) {
+            return;
+        }
         match event.kind {
             EventKind::Bbo(bbo) => self.mid.set(Price::mid(bbo.bid, bbo.ask), event.recv),
             EventKind::Slot(slot) => self.slot.set(slot.slot),
@@ -362,7 +391,9 @@ impl Agent for Ingest {
         if self.slots_wait {
             return Work { count: u32::try_from(handled).unwrap_or(u32::MAX) };
         }
-        handled += self.hear_slots(now);
+        if !self.tape.out.is_elsewhere(StreamId::SolanaSlot) {
+            handled += self.hear_slots(now);
+        }
         handled += usize::from(self.asked.is_some() && self.hear_answer(now));
         if now >= self.chores_at {
             self.do_chores(now);
@@ -373,7 +404,8 @@ impl Agent for Ingest {
         true // it reads sockets only, and those wake the poller
     }
     fn deadline(&self) -> Option<Time> {
-        let slots = self.slots.iter().map(Link::next_deadline);
+        let has_slots = !self.tape.out.is_elsewhere(StreamId::SolanaSlot);
+        let slots = self.slots.iter().filter(|_| has_slots).map(Link::next_deadline);
         let links = slots.fold(self.market.next_deadline(), Time::min);
         Some(links.min(self.chores_at).min(self.rest.next_deadline().unwrap_or(Time(i64::MAX))))
     }

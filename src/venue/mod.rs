@@ -6,6 +6,7 @@
 
 pub mod bands;
 pub mod binance_spot;
+pub mod bus;
 pub mod coingecko;
 pub mod defillama;
 pub mod dex;

@@ -57,6 +57,14 @@ impl Ca {
             .with_single_cert(vec![cert.der().clone()], key);
         Arc::new(config.expect("certificate and key"))
     }
+
+    /// Certificate and key of a server for `name`, for a program that reads files.
+    #[allow(dead_code)] // not every test has such a program
+    pub fn pem(&self, name: &str) -> (String, String) {
+        let key = KeyPair::generate().expect("key");
+        let params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
+        (params.signed_by(&key, &self.issuer).expect("signed").pem(), key.serialize_pem())
+    }
 }
 
 impl Drop for Ca {

@@ -3,11 +3,13 @@
 //! Thread: main.  Invariants: nothing trades before the lock, the ledger, the ops port and the venue's facts are in
 //! hand; on the way down orders first, records last.
 
+mod feeds;
 mod parts;
 mod past;
 mod posts;
 mod standing;
 
+use feeds::SlowRing;
 pub use parts::{alert_settings, api_key, endpoint, guard_signer, ingest_links, market_settings, net, pollers, signer};
 pub use standing::House;
 
@@ -18,7 +20,7 @@ use crate::engine::{Engine, Setup};
 use crate::ledger::journal::{Finding, JOURNAL_DIR, Writer, WriterSettings};
 use crate::ledger::{CsvFiles, Ledger, Market};
 use crate::recovery::Past;
-use crate::ring::{EventItem, LatestMid, LatestSlot, Sender};
+use crate::ring::{LatestMid, LatestSlot};
 use crate::sys::clock::Clock;
 use crate::sys::cores;
 use crate::sys::files::{self, DirLock};
@@ -33,7 +35,6 @@ use crate::threads::gateway::{Gateway, GatewayWatch};
 use crate::threads::helpers::alerts::Alerts;
 use crate::threads::helpers::http::{Ops, OpsSettings};
 use crate::threads::helpers::operator::Operator;
-use crate::threads::helpers::pollers::{PollerSettings, Pollers};
 use crate::threads::helpers::socket::ControlSocket;
 use crate::threads::hot::{Hot, HotView};
 use crate::threads::ingest::{Ingest, IngestLinks};
@@ -42,14 +43,14 @@ use crate::threads::scout::{PriceAt, Scout, ScoutRings};
 use crate::topology::{self, Runners, Wiring};
 use crate::types::chain::VolumeBucket;
 use crate::types::event::Control;
-use crate::types::{Event, Qty, StreamId};
+use crate::types::{Qty, StreamId};
 use crate::venue::binance_spot::market::MarketSettings;
 use crate::venue::binance_spot::trade::TradeSession;
 use crate::venue::sol_prices::SolPrices;
 use crossbeam_channel::{Receiver as ChannelReceiver, Sender as ChannelSender, bounded};
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 /// Name of the venue in ledger and metrics.
@@ -184,28 +185,29 @@ pub fn build(blueprint: Blueprint) -> Result<House, Failure> {
     let heartbeat = heartbeat(config, ground.epoch, clock, &ground.past)?;
     let hot = Hot::new(Engine::new(setup), clock, hot, Arc::clone(&view)).with_heartbeat(heartbeat.clone());
     let (mid, slot) = (Arc::clone(&watch.mid), Arc::new(LatestSlot::new()));
+    let slow = SlowRing::new(slow, &watch.mid, clock);
     let further = ScoutRings { events: further, notes: journal_scout, slot: Arc::clone(&slot), mid: Arc::clone(&mid) };
     let (scout, buckets) = scout(&blueprint, &ground.ledger, &runners.scout, further)?;
+    let ingest = Ingest::new(links, settings, clock, (market, journal_ingest), mid).with_slot(slot);
+    let ingest = ingest.without(feeds::from_bus(config));
     let gateway = Gateway::new(order_link, session, clock, (command, report, journal_gateway), watch);
-    let agents: [Box<dyn Agent>; 3] = [
-        Box::new(Ingest::new(links, settings, clock, (market, journal_ingest), mid).with_slot(slot)),
-        Box::new(hot),
-        Box::new(gateway.with_heartbeat(heartbeat.clone())),
-    ];
+    let agents: [Box<dyn Agent>; 3] =
+        [Box::new(ingest), Box::new(hot), Box::new(gateway.with_heartbeat(heartbeat.clone()))];
     let way_in = common.way_in(clock);
     let (operator, lines) = (common.operator, common.lines_rx);
     let topology::ColdRings { ingest, scout: scouted, hot, gateway } = cold;
     let rings = ColdRings { ingest, scout: scouted, hot, gateway, control, operator, lines, buckets, gauges };
+    let (bus_queue, outbox) = feeds::way_out(config, &common.metrics);
     let told = (common.metrics, Arc::clone(&common.board));
     let sinks = sinks(&blueprint, (ground.ledger, ground.journal), told, alerts.as_ref());
     let needed = NEEDED.into_iter().chain(config.feeds_needed()).collect();
     let names = ColdNames { venue: VENUE, symbol: config.symbols.spot, needed };
-    let cold = Cold::new(rings, sinks, names, status);
+    let cold = Cold::new(rings, sinks, names, status).with_bus(bus_queue);
 
     // Before anybody else can say a word.
     let start = start_line(config, ground.epoch, clock).with("ops", ops.addr().to_string());
     say_start(&common.lines, start, (&ground.findings, &ground.past), clock)?;
-    let pollers = start_pollers(pollers, slow, clock)?;
+    let (pollers, bus) = slow.start(pollers, outbox, &blueprint, &common.lines)?;
     let (stop_trading, stop_cold) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let cold = runners.cold.spawn(vec![Box::new(cold)], clock, Arc::clone(&stop_cold)).map_err(|why| failed(&why))?;
     let mut trading = set_going(runners.trading, agents, clock, &stop_trading)?;
@@ -215,9 +217,8 @@ pub fn build(blueprint: Blueprint) -> Result<House, Failure> {
     }
     let socket = open_socket(config, &way_in)?;
     let (words, lines, board, lock) = (common.words, common.lines, common.board, ground.lock);
-    let config = blueprint.config;
     Ok(House {
-        config,
+        config: blueprint.config,
         clock,
         words,
         kill: common.kill,
@@ -229,6 +230,7 @@ pub fn build(blueprint: Blueprint) -> Result<House, Failure> {
         socket,
         alerts,
         pollers,
+        bus,
         trading,
         cold,
         stop_trading,
@@ -294,6 +296,7 @@ fn first_status(config: &Config, setup: &Setup, clock: Clock) -> Status {
     let mut status = Status::new(clock.now(), config.mode.name(), config.symbols.spot.to_string(), setup.epoch);
     status.pauses = setup.paused.iter().collect();
     status.consecutive_losses = setup.consecutive_losses;
+    feeds::mark_needed(config, &mut status);
     status
 }
 
@@ -407,16 +410,4 @@ fn register(runners: &Runners, links: &mut IngestLinks, orders: &mut Link) -> io
         link.register(&ingest, (4 + endpoint) * TOKENS_PER_LINK)?; // behind all others: there may be several
     }
     orders.register(&runners.of(2).poller().registry()?, 3 * TOKENS_PER_LINK)
-}
-
-fn start_pollers(settings: PollerSettings, slow: Sender<EventItem>, clock: Clock) -> Result<Pollers, Failure> {
-    let slow = Arc::new(Mutex::new(slow)); // one ring, two helper threads: the lock is held for one push
-    let emit = move |event: Event| {
-        let item = EventItem { event, decoded: clock.now() };
-        if slow.lock().unwrap_or_else(PoisonError::into_inner).push(item).is_err() {
-            log::warn!("a volume sample found the ring full and was dropped; the next poll brings another");
-        }
-    };
-    let note = |note| log::info!("volume source: {note}");
-    Pollers::start(settings, clock, emit, note).map_err(|why| Failure::new(exit::BAD_CONFIG, &why))
 }

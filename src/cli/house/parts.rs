@@ -245,14 +245,15 @@ pub fn pollers(config: &Config, ledger: &Ledger, clock: Clock) -> Result<PollerS
     let since = clock.now().plus(-PUMP_MEMORY_NS);
     let kept = ledger.volumes_since(StreamId::PumpFun, since).map_err(|why| Failure::new(exit::FAILED, &why))?;
     let readings = kept.into_iter().map(|(at, usd)| pumpfun::Reading { at, usd }).collect();
-    let pumpfun = ends.pumpfun.as_ref().map(|url| PumpSettings {
+    let is_ours = |stream: StreamId| !feeds.is_from_bus(stream);
+    let pumpfun = ends.pumpfun.as_ref().filter(|_| is_ours(StreamId::PumpFun)).map(|url| PumpSettings {
         url: url.clone(),
         pointer: feeds.pumpfun_pointer.clone(),
         poll_ns: feeds.pumpfun_poll_ns,
         stale_ns: feeds.stale_after.of(StreamId::PumpFun).min(NANOS_PER_DAY),
         readings,
     });
-    let defillama = ends.defillama.as_ref().map(|url| LlamaSettings {
+    let defillama = ends.defillama.as_ref().filter(|_| is_ours(StreamId::DefiLlama)).map(|url| LlamaSettings {
         base_url: url.clone(),
         poll_ns: feeds.defillama_poll_ns,
         reader: defillama::Settings { slugs: feeds.defillama_slugs.clone(), settle_ns: feeds.defillama_settle_ns },

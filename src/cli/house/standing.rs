@@ -12,6 +12,7 @@ use crate::sys::kill::KillSwitch;
 use crate::sys::signals::Signals;
 use crate::telemetry::{Board, Line, Status};
 use crate::threads::helpers::alerts::Alerts;
+use crate::threads::helpers::bus::Bus;
 use crate::threads::helpers::http::Ops;
 use crate::threads::helpers::pollers::Pollers;
 use crate::threads::helpers::socket::ControlSocket;
@@ -53,6 +54,7 @@ pub struct House {
     pub(super) socket: ControlSocket,
     pub(super) alerts: Option<Alerts>,
     pub(super) pollers: Pollers,
+    pub(super) bus: Option<Bus>,
     pub(super) trading: Vec<JoinHandle<()>>,
     pub(super) cold: JoinHandle<()>,
     pub(super) stop_trading: Arc<AtomicBool>,
@@ -147,6 +149,9 @@ impl House {
         self.socket.stop();
         self.stop_cold.store(true, Ordering::Release); // pairs with the runner's Acquire
         drop(self.cold.join());
+        if let Some(bus) = self.bus {
+            bus.stop(HELPER_PATIENCE); // the last facts, which the cold side has just told it
+        }
         if let Some(alerts) = self.alerts {
             alerts.stop(HELPER_PATIENCE, self.clock);
         }

@@ -53,7 +53,7 @@ pub fn probe(path: &Path) -> Result<Probe, RecordingError> {
                         slot.get_or_insert(told.slot);
                     }
                 };
-                _ = slots.on_frame(0, record.bytes, record.recv, &mut |event| hear(event.kind));
+                _ = slots.on_frame(0, 0, record.bytes, record.recv, &mut |event| hear(event.kind));
             }
             source if source.contains(':') || source == "pumpfun" => {
                 if source == KLINES && probe.candle_s.is_none() {

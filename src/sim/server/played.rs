@@ -105,7 +105,7 @@ impl PlayedMarket {
     fn hear_slot(&mut self, frame: &[u8], now: Time) -> News {
         let mut newest = None;
         // A frame that is no slot tells nothing.
-        _ = self.slots.on_frame(0, frame, now, &mut |event| {
+        _ = self.slots.on_frame(0, 0, frame, now, &mut |event| {
             if let EventKind::Slot(Slot { slot, .. }) = event.kind {
                 newest = Some(slot);
             }

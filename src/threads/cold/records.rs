@@ -176,8 +176,14 @@ impl Cold {
             self.sinks.ledger.push(row);
         }
         match record {
-            Record::Order(row) => self.on_order(row),
-            Record::Fill(row) => self.on_fill(row),
+            Record::Order(row) => {
+                self.publish_order(row);
+                self.on_order(row);
+            }
+            Record::Fill(row) => {
+                self.publish_fill(row);
+                self.on_fill(row);
+            }
             Record::Trade(row) => self.on_trade(row),
             Record::Equity(row) => {
                 self.sinks.metrics.set_equity(self.names.venue, row);
@@ -288,6 +294,7 @@ impl Cold {
         self.decided = said;
         self.no_op_due = at.plus(NO_OP_NS);
         self.sinks.ledger.push(Row::Signal(at, *decision));
+        self.publish_signal(decision, at);
         let (name, rules) = (verdict_name(decision.verdict), rules_json(decision));
         let failed = failing(&rules);
         let msg = if failed.is_empty() { "every rule holds".to_owned() } else { format!("not holding: {failed}") };

@@ -3,6 +3,7 @@
 //! Thread: one each, named.  Invariants: nothing here is waited for by an agent.
 
 pub mod alerts;
+pub mod bus;
 pub mod http;
 pub mod operator;
 pub mod pollers;
