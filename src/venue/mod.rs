@@ -6,7 +6,10 @@
 
 pub mod binance_spot;
 pub mod defillama;
+pub mod dex;
 mod digits;
+pub mod jupiter;
+pub mod manifest;
 pub mod pumpfun;
 pub mod scan;
 pub mod solana;
