@@ -24,6 +24,8 @@ pub mod rerun;
 mod risk;
 pub mod signal;
 mod timers;
+// Known here, not yet acted upon: the risk rule on divergence reads it.
+pub mod venues;
 pub mod why;
 
 pub use crate::types::setup::{OpenPosition, PauseSet, Setup};
