@@ -5,6 +5,8 @@
 
 use serde::Deserialize;
 
+use super::dex::{DexState, JupiterState};
+
 /// One switch. Counts are "the next n"; a count of zero switches the fault off.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -73,6 +75,16 @@ pub enum Fault {
     Slack(u16),
     /// Stops telling slots; `false` tells them again.
     StallSlots(bool),
+    /// How the Solana exchange's account is told.
+    Dex(DexState),
+    /// How many slots the node's word of it is behind.
+    DexLagSlots(u32),
+    /// How far it and Jupiter lie from the exchange's mid, basis points.
+    DexDivergeBps(i32),
+    /// How Jupiter answers.
+    Jupiter(JupiterState),
+    /// Whether Jupiter allows no more than is free without a key.
+    JupiterKeyless(bool),
 }
 
 /// How a volume source answers.

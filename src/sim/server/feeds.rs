@@ -252,7 +252,6 @@ fn usd(amount: Notional) -> String {
 
 /// What a path that nobody serves is answered.
 pub(super) fn nobody(path: &str) -> Response {
-    let text =
-        "no venue lives at this path; see /api/v3, /ws, /stream, /ws-api/v3, /solana, /llama, /pump, /telegram, /slack";
+    let text = "no venue lives at this path; see /api/v3, /ws, /stream, /ws-api/v3, /solana, /jupiter, /llama, /pump, /telegram, /slack";
     Response::json(404, Obj::new().raw("path", &quoted(path)).text("error", text).end())
 }

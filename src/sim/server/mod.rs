@@ -6,6 +6,7 @@
 //! | `/ws`, `/ws/<streams>`, `/stream?streams=…` | Binance Spot market streams |
 //! | `/ws-api/v3` | Binance Spot WebSocket API |
 //! | `/solana` | Solana PubSub (WebSocket) and JSON-RPC (POST) |
+//! | `/jupiter/swap/v2/order` | Jupiter's quotes |
 //! | `/llama/overview/dexs/{chain}`, `/llama/summary/dexs/{slug}` | DeFiLlama |
 //! | `/pump/…` | pump.fun: `{"volume24h":…,"24h":{"volumeUSD":…}}` |
 //! | `/telegram/bot<token>/sendMessage`, `/slack/services/…` | alert channels, which remember what they were told |
@@ -16,6 +17,7 @@
 
 pub(super) mod binance;
 mod client;
+pub mod dex;
 pub mod fault;
 mod feeds;
 mod handle;
@@ -29,6 +31,7 @@ pub(super) mod world;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+pub use dex::{DexState, JupiterState};
 pub use fault::{Fault, FeedState};
 pub use feeds::{Alert, Channel};
 pub use handle::{Handle, Snapshot};

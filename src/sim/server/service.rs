@@ -203,9 +203,11 @@ impl Service {
             };
         }
         let response = if request.path == "/solana" && request.verb == Verb::Post {
-            Response::json(200, solana::post(&request.body, world.slot))
+            let answer = world.account_post(&request.body);
+            Response::json(200, answer.unwrap_or_else(|| solana::post(&request.body, world.slot)))
         } else {
-            world.feeds.answer(request, now).unwrap_or_else(|| feeds::nobody(&request.path))
+            let answer = world.quote(request, now).or_else(|| world.feeds.answer(request, now));
+            answer.unwrap_or_else(|| feeds::nobody(&request.path))
         };
         client.answer(&response, request.keep_alive)
     }
@@ -277,9 +279,11 @@ impl Service {
         let slots =
             if world.slots_stalled { 0..0 } else { self.slot_told.max(world.slot.saturating_sub(8))..world.slot };
         self.slot_told = world.slot;
+        let account = world.account_news();
         self.clients.retain(|_, client| {
             let told = client.public(&public).and_then(|()| client.account_events(&events));
-            told.and_then(|()| client.slots(slots.start + 1..slots.end + 1)).is_ok()
+            let told = told.and_then(|()| client.slots(slots.start + 1..slots.end + 1));
+            told.and_then(|()| client.account(account.as_deref())).is_ok()
         });
     }
 

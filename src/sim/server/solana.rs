@@ -5,12 +5,13 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::dex::AccountSubscriptions;
 use super::json::{Obj, quoted};
 
 /// JSON-RPC "method not found".
 const METHOD_NOT_FOUND: i64 = -32_601;
 const PARSE_ERROR: i64 = -32_700;
-const INVALID_PARAMS: i64 = -32_602;
+pub(super) const INVALID_PARAMS: i64 = -32_602;
 /// How far the finalized slot trails the newest.
 const FINALIZED_LAG: u64 = 31;
 
@@ -18,6 +19,7 @@ const FINALIZED_LAG: u64 = 31;
 #[derive(Default)]
 pub(in crate::sim) struct SlotSession {
     subscriptions: Vec<u64>,
+    accounts: AccountSubscriptions,
     next: u64,
 }
 
@@ -34,6 +36,9 @@ struct Call {
 impl SlotSession {
     /// Answers one frame.
     pub(in crate::sim) fn answer(&mut self, frame: &str, slot: u64) -> String {
+        if let Some(answer) = self.accounts.answer(frame, &mut self.next) {
+            return answer;
+        }
         let Ok(call) = serde_json::from_str::<Call>(frame) else {
             return error(&Value::Null, PARSE_ERROR, "Parse error");
         };
@@ -55,6 +60,11 @@ impl SlotSession {
             }
             _ => rpc(&call, slot),
         }
+    }
+
+    /// The notifications of a changed account, one a subscription.
+    pub(super) fn notify_account(&self, news: &str) -> impl Iterator<Item = String> {
+        self.accounts.notify(news)
     }
 
     /// The notifications of a new slot, one a subscription.
@@ -88,11 +98,11 @@ fn rpc(call: &Call, slot: u64) -> String {
     }
 }
 
-fn result(id: &Value, result: &str) -> String {
+pub(super) fn result(id: &Value, result: &str) -> String {
     Obj::new().text("jsonrpc", "2.0").raw("result", result).raw("id", &id.to_string()).end()
 }
 
-fn error(id: &Value, code: i64, text: &str) -> String {
+pub(super) fn error(id: &Value, code: i64, text: &str) -> String {
     let error = Obj::new().int("code", code).raw("message", &quoted(text)).end();
     Obj::new().text("jsonrpc", "2.0").raw("error", &error).raw("id", &id.to_string()).end()
 }

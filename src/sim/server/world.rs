@@ -5,6 +5,7 @@
 
 use super::StartError;
 use super::binance::Venue;
+use super::dex::Dex;
 use super::fault::Fault;
 use super::feeds::Feeds;
 use super::handle::Snapshot;
@@ -54,6 +55,7 @@ pub(in crate::sim) struct World {
     scenario: Scenario,
     pub(in crate::sim) venue: Venue,
     pub(super) feeds: Feeds,
+    pub(super) dex: Dex,
     pub(in crate::sim) slot: u64,
     pub(in crate::sim) slots_stalled: bool,
     /// Faults that concern connections: for `service` to carry out.
@@ -75,6 +77,7 @@ impl World {
         Ok(World {
             venue,
             feeds,
+            dex: Dex::default(),
             slot,
             slots_stalled: false,
             cuts: Vec::new(),
@@ -150,6 +153,11 @@ impl World {
             Fault::Telegram(status) => self.feeds.telegram_status = *status,
             Fault::Slack(status) => self.feeds.slack_status = *status,
             Fault::StallSlots(stalled) => self.slots_stalled = *stalled,
+            Fault::Dex(state) => self.dex.state = *state,
+            Fault::DexLagSlots(slots) => self.dex.lag_slots = u64::from(*slots),
+            Fault::DexDivergeBps(bps) => self.dex.diverge_bps = *bps,
+            Fault::Jupiter(state) => self.dex.set_jupiter(*state),
+            Fault::JupiterKeyless(is_keyless) => self.dex.set_keyless(*is_keyless),
             venue => self.venue.apply(venue),
         }
     }
