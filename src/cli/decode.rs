@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::exit;
+use super::{decode_dex, exit};
 use crate::types::Side;
 use crate::types::event::Bbo;
 use crate::venue::binance_spot::decode::{FRAME_BYTES_MAX, Frame, Level, Levels, Market};
@@ -26,6 +26,10 @@ pub enum VenueName {
     /// Binance Spot market streams.
     #[value(name = "binance_spot")]
     BinanceSpot,
+    /// Market accounts of Manifest, on Solana.
+    Manifest,
+    /// Quotes of Jupiter, on Solana.
+    Jupiter,
 }
 
 /// Arguments of `decode`.
@@ -56,9 +60,9 @@ pub struct Tally {
 pub fn run(args: &DecodeArgs) -> ExitCode {
     let out = BufWriter::new(io::stdout().lock());
     let told = match &args.file {
-        None => decode_lines(args.book, io::stdin().lock(), out, io::stderr()),
+        None => decode_frames(args.venue, args.book, io::stdin().lock(), out, io::stderr()),
         Some(path) => match File::open(path) {
-            Ok(file) => decode_lines(args.book, BufReader::new(file), out, io::stderr()),
+            Ok(file) => decode_frames(args.venue, args.book, BufReader::new(file), out, io::stderr()),
             Err(error) => {
                 eprintln!("decode: cannot open {}: {error}", path.display());
                 return ExitCode::from(2);
@@ -79,27 +83,64 @@ pub fn run(args: &DecodeArgs) -> ExitCode {
     }
 }
 
-/// Decodes all of `input`: events to `out`, what cannot be decoded to `complaints`. Errors: those of the three.
-pub fn decode_lines(
+/// Decodes all of `input`, frames of `venue`: events to `out`, what cannot be decoded to `complaints`. Errors: those of
+/// the three.
+pub fn decode_frames(
+    venue: VenueName,
     book: bool,
+    input: impl BufRead,
+    out: impl Write,
+    complaints: impl Write,
+) -> io::Result<Tally> {
+    let mut buffer = Vec::new();
+    match venue {
+        VenueName::BinanceSpot => decode_lines(book, input, out, complaints),
+        VenueName::Manifest => each_line(decode_dex::LINE_BYTES_MAX, input, out, complaints, |line| {
+            decode_dex::account(line, book, &mut buffer)
+        }),
+        VenueName::Jupiter => each_line(decode_dex::LINE_BYTES_MAX, input, out, complaints, decode_dex::quote),
+    }
+}
+
+/// The same for Binance Spot.
+pub fn decode_lines(book: bool, input: impl BufRead, out: impl Write, complaints: impl Write) -> io::Result<Tally> {
+    let mut decoder = LineDecoder::new(book);
+    each_line(LINE_BYTES_MAX, input, out, complaints, |line| match decoder.decode(line) {
+        Ok(Line { content: Content::Blank, .. }) => Ok(None),
+        Ok(decoded) => Ok(Some(event_json(&decoded, book))),
+        Err(bad) => Err(Bad { at: bad.at, error: bad.error.to_string() }),
+    })
+}
+
+/// Why a line could not be decoded.
+pub(super) struct Bad {
+    /// Byte of the line.
+    pub(super) at: usize,
+    /// What is wrong there.
+    pub(super) error: String,
+}
+
+/// Gives each line, or as much of it as `bytes_max` holds, to `decode`; `None` counts as blank.
+fn each_line(
+    bytes_max: usize,
     mut input: impl BufRead,
     mut out: impl Write,
     mut complaints: impl Write,
+    mut decode: impl FnMut(&[u8]) -> Result<Option<Value>, Bad>,
 ) -> io::Result<Tally> {
-    let mut decoder = LineDecoder::new(book);
     let mut line = Vec::new();
     let mut tally = Tally::default();
     for number in 1_u64.. {
         line.clear();
-        if input.by_ref().take(LINE_BYTES_MAX as u64).read_until(b'\n', &mut line)? == 0 {
+        if input.by_ref().take(bytes_max as u64).read_until(b'\n', &mut line)? == 0 {
             break;
         }
-        if line.len() == LINE_BYTES_MAX && line.last() != Some(&b'\n') {
+        if line.len() == bytes_max && line.last() != Some(&b'\n') {
             skip_line(&mut input)?;
         }
-        match decoder.decode(&line) {
-            Ok(Line { content: Content::Blank, .. }) => continue,
-            Ok(decoded) => writeln!(out, "{}", event_json(&decoded, book))?,
+        match decode(&line) {
+            Ok(None) => continue,
+            Ok(Some(event)) => writeln!(out, "{event}")?,
             Err(bad) => {
                 tally.bad += 1;
                 writeln!(complaints, "decode: line {number}, byte {}: {}", bad.at, bad.error)?;

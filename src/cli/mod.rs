@@ -5,6 +5,7 @@
 pub mod check;
 pub mod control;
 pub mod decode;
+mod decode_dex;
 pub mod demo;
 pub mod explain;
 pub mod guard;
