@@ -3,6 +3,7 @@
 //! Thread: main.  Invariants: a line that cannot be decoded is reported with line and byte and never ends the run; a line
 //! of any length takes bounded memory.
 
+mod dex;
 mod kraken;
 mod solana;
 
@@ -22,9 +23,11 @@ use crate::venue::binance_spot::lines::{Content, Line, LineDecoder};
 use crate::venue::binance_spot::sync::Step;
 use crate::venue::kraken::lines::LineDecoder as KrakenDecoder;
 use crate::venue::lines::LineError;
+use crate::venue::manifest::frame::FRAME_BYTES_MAX as DEX_LINE_BYTES_MAX;
 
 /// Bytes a line may have: a frame, a receive time before it, the line end.
-const LINE_BYTES_MAX: usize = FRAME_BYTES_MAX + 64;
+const LINE_BYTES_MAX: usize =
+    if DEX_LINE_BYTES_MAX > FRAME_BYTES_MAX { DEX_LINE_BYTES_MAX } else { FRAME_BYTES_MAX } + 64;
 
 /// Whose frames they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -38,6 +41,12 @@ pub enum VenueName {
     /// A Solana node's PubSub: slots, accounts, logs.
     #[value(name = "solana")]
     Solana,
+    /// Market accounts of Manifest, on Solana.
+    #[value(name = "manifest")]
+    Manifest,
+    /// Quotes of Jupiter, on Solana.
+    #[value(name = "jupiter")]
+    Jupiter,
 }
 
 /// Arguments of `decode`.
@@ -124,11 +133,28 @@ pub fn decode_lines(
     Ok(tally)
 }
 
+/// Why a line could not be decoded.
+struct Bad {
+    /// Byte of the line.
+    at: usize,
+    /// What is wrong there.
+    error: String,
+}
+
+impl From<LineError> for Bad {
+    fn from(bad: LineError) -> Bad {
+        Bad { at: bad.at, error: bad.error.to_string() }
+    }
+}
+
 /// Decodes the lines of one venue.
 enum Decoder {
     BinanceSpot(LineDecoder),
     Kraken(KrakenDecoder),
     Solana,
+    /// With the buffer of the account's bytes.
+    Manifest(Vec<u8>),
+    Jupiter,
 }
 
 impl Decoder {
@@ -137,18 +163,22 @@ impl Decoder {
             VenueName::BinanceSpot => Decoder::BinanceSpot(LineDecoder::new(book)),
             VenueName::Kraken => Decoder::Kraken(KrakenDecoder::new(book)),
             VenueName::Solana => Decoder::Solana,
+            VenueName::Manifest => Decoder::Manifest(Vec::new()),
+            VenueName::Jupiter => Decoder::Jupiter,
         }
     }
 
     /// The event of one line; `None` if the line holds nothing.
-    fn event(&mut self, line: &[u8], book: bool) -> Result<Option<Value>, LineError> {
+    fn event(&mut self, line: &[u8], book: bool) -> Result<Option<Value>, Bad> {
         match self {
             Decoder::BinanceSpot(decoder) => {
                 let line = decoder.decode(line)?;
                 Ok((!matches!(line.content, Content::Blank)).then(|| event_json(&line, book)))
             }
             Decoder::Kraken(decoder) => Ok(kraken::event_json(&decoder.decode(line)?, book)),
-            Decoder::Solana => solana::event(line),
+            Decoder::Solana => Ok(solana::event(line)?),
+            Decoder::Manifest(buffer) => dex::account(line, book, buffer),
+            Decoder::Jupiter => dex::quote(line),
         }
     }
 }

@@ -109,8 +109,7 @@ impl Listeners {
         let stale_after = StaleAfter { bbo_ns: seconds(3), depth_ns: seconds(3), trade_ns: seconds(60), candle_ns };
         let depth_sample_ns = 0; // each depth message is told: nothing of a recording is left out
         let first_data_ns = seconds(10);
-        let market =
-            MarketSettings { symbol, candle, candles_seed: 0, stale_after, first_data_ns, depth_sample_ns };
+        let market = MarketSettings { symbol, candle, candles_seed: 0, stale_after, first_data_ns, depth_sample_ns };
         let pump = pumpfun::Reader::new(&settings.pumpfun_pointer, PUMP_STALE_NS.min(NANOS_PER_DAY));
         let pump = pump.map_err(|why| bad(&format!("--pumpfun-pointer: {why}")))?;
         let llama = Llama { bodies: BTreeMap::new(), reader: Llama::over(Vec::new()) };

@@ -201,8 +201,11 @@ impl MarketThread {
         let registered = links
             .market
             .register(&registry, 0)
-            .and_then(|()| links.slots.register(&registry, TOKENS_PER_LINK))
-            .and_then(|()| links.rest.register(&registry, 2 * TOKENS_PER_LINK));
+            .and_then(|()| links.rest.register(&registry, TOKENS_PER_LINK))
+            .and_then(|()| {
+                let slots = links.slots.iter_mut().zip(2..);
+                slots.into_iter().try_for_each(|(link, place)| link.register(&registry, place * TOKENS_PER_LINK))
+            });
         registered.map_err(|why| failed(&why))?;
         let ((market, events), (journal, notes)) = (ring(MARKET, None), ring(JOURNAL_INGEST, None));
         let ingest = Ingest::new(links, settings, clock, (market, journal), Arc::new(LatestMid::new())).with_tap(tap);

@@ -218,7 +218,9 @@ impl Engine {
             EventKind::Depth(_) => self.book.on_heard(event.stream, event.at),
             EventKind::Trade(trade) => {
                 self.book.on_heard(event.stream, event.at);
-                self.book.on_last(trade.price, event.at);
+                if event.stream == StreamId::BinanceTrade {
+                    self.book.on_last(trade.price, event.at);
+                }
             }
         }
     }

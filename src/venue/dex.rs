@@ -27,12 +27,12 @@ pub struct DexLevel {
 
 /// One side of a book, best first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Ladder {
+pub struct DexSide {
     levels: [DexLevel; LEVELS_MAX],
     len: usize,
 }
 
-impl Ladder {
+impl DexSide {
     /// Adds what comes next; a price that equals the last one adds to its size. False if it is full: nothing was taken.
     pub fn push(&mut self, price: Price, qty: Qty) -> bool {
         let last = self.len.checked_sub(1).and_then(|at| self.levels.get_mut(at));
@@ -77,9 +77,9 @@ pub struct DexLevels {
     /// Slot that they are of.
     pub slot: u64,
     /// Bids, highest first.
-    pub bids: Ladder,
+    pub bids: DexSide,
     /// Asks, lowest first.
-    pub asks: Ladder,
+    pub asks: DexSide,
 }
 
 impl DexLevels {
@@ -102,7 +102,7 @@ impl DexLevels {
     pub fn book(&self) -> DexBook {
         let bid = self.bids.best().unwrap_or_default();
         let ask = self.asks.best().unwrap_or_default();
-        let depth = |side: &Ladder| self.mid().map_or(Qty::ZERO, |mid| side.depth(mid));
+        let depth = |side: &DexSide| self.mid().map_or(Qty::ZERO, |mid| side.depth(mid));
         DexBook {
             slot: self.slot,
             bid: bid.price,
@@ -119,8 +119,8 @@ impl DexLevels {
 mod tests {
     use super::*;
 
-    fn side(levels: &[(i64, i64)]) -> Ladder {
-        let mut side = Ladder::default();
+    fn side(levels: &[(i64, i64)]) -> DexSide {
+        let mut side = DexSide::default();
         levels.iter().for_each(|(price, qty)| assert!(side.push(Price(*price), Qty(*qty))));
         side
     }
@@ -142,7 +142,7 @@ mod tests {
         let book = DexLevels { slot: 7, bids, asks }.book();
         assert_eq!((book.bid_depth, book.ask_depth), (Qty(3), Qty(24)));
         assert_eq!((book.slot, book.bid, book.ask_qty), (7, Price(9_990), Qty(8)));
-        let alone = DexLevels { slot: 7, bids, asks: Ladder::default() }.book();
+        let alone = DexLevels { slot: 7, bids, asks: DexSide::default() }.book();
         assert_eq!((alone.bid, alone.ask, alone.bid_depth), (Price(9_990), Price::ZERO, Qty::ZERO));
     }
 

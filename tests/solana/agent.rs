@@ -50,6 +50,7 @@ impl Desk {
             symbol: Symbol::new("SOLUSDT").expect("a symbol"),
             candle: Interval::parse("5m").expect("a length"),
             candles_seed: 0,
+            depth_sample_ns: 0,
             stale_after: StaleAfter { bbo_ns: long, depth_ns: long, trade_ns: long, candle_ns: long },
             first_data_ns: long,
         };

@@ -204,6 +204,17 @@ impl Client {
         Ok(())
     }
 
+    /// A changed account, if it subscribed to it.
+    pub(super) fn account(&mut self, news: Option<&str>) -> Result<(), Gone> {
+        let (Talk::Ws(wire, Session::Slots(session)), Some(news), false) = (&mut self.talk, news, self.muted) else {
+            return Ok(());
+        };
+        for frame in session.notify_account(news) {
+            wire.text(&frame)?;
+        }
+        Ok(())
+    }
+
     /// Pings when due; ends a connection that is too old or answers no ping.
     pub(super) fn keep_rules(&mut self, lifetime_ns: i64, now: Time) -> Result<(), Gone> {
         let Talk::Ws(wire, session) = &mut self.talk else { return Ok(()) };

@@ -5,6 +5,7 @@
 
 use serde::Deserialize;
 
+use super::dex::{DexState, JupiterState};
 use super::kraken::KrakenSystem;
 
 /// One switch. Counts are "the next n"; a count of zero switches the fault off.
@@ -99,6 +100,16 @@ pub enum Fault {
     NodeBehind(u32),
     /// Answers the next n JSON-RPC requests of Solana with status 429.
     RpcTooMany(u32),
+    /// How the Solana exchange's account is told.
+    Dex(DexState),
+    /// How many slots the node's word of it is behind.
+    DexLagSlots(u32),
+    /// How far it and Jupiter lie from the exchange's mid, basis points.
+    DexDivergeBps(i32),
+    /// How Jupiter answers.
+    Jupiter(JupiterState),
+    /// Whether Jupiter allows no more than is free without a key.
+    JupiterKeyless(bool),
 }
 
 /// How a volume source answers.

@@ -258,6 +258,6 @@ pub(super) fn usd(amount: Notional) -> String {
 
 /// What a path that nobody serves is answered.
 pub(super) fn nobody(path: &str) -> Response {
-    let text = "no venue lives at this path; see /api/v3, /ws, /stream, /ws-api/v3, /kraken/ws, /kraken/0/public, /solana, /llama, /pump, /coingecko, /telegram, /slack";
+    let text = "no venue lives at this path; see /api/v3, /ws, /stream, /ws-api/v3, /kraken/ws, /kraken/0/public, /solana, /jupiter, /llama, /pump, /coingecko, /telegram, /slack";
     Response::json(404, Obj::new().raw("path", &quoted(path)).text("error", text).end())
 }

@@ -7,6 +7,7 @@
 //! | `/ws-api/v3` | Binance Spot WebSocket API |
 //! | `/solana`, `/solana?lag=20`, `/solana?ahead=1000000` | Solana PubSub (WebSocket) and JSON-RPC (POST); of a node that trails, or lies |
 //! | `/kraken/ws`, `/kraken/0/public/Depth` | Kraken Spot public WebSocket (version 2), REST depth |
+//! | `/jupiter/swap/v2/order` | Jupiter's quotes |
 //! | `/llama/overview/dexs/{chain}`, `/llama/summary/dexs/{slug}` | DeFiLlama |
 //! | `/pump/…` | pump.fun: `{"volume24h":…,"24h":{"volumeUSD":…}}` |
 //! | `/coingecko/coins/categories` | CoinGecko |
@@ -18,6 +19,7 @@
 
 pub(super) mod binance;
 mod client;
+pub mod dex;
 pub mod fault;
 mod feeds;
 mod gecko;
@@ -35,6 +37,7 @@ pub(super) mod world;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+pub use dex::{DexState, JupiterState};
 pub use fault::{Fault, FeedState};
 pub use feeds::{Alert, Channel};
 pub use handle::{Handle, Snapshot};

@@ -208,11 +208,13 @@ impl Service {
             };
         }
         let response = if request.path == "/solana" && request.verb == Verb::Post {
-            solana_slots::post(request, world)
+            let answer = world.account_post(&request.body).map(|answer| Response::json(200, answer));
+            answer.unwrap_or_else(|| solana_slots::post(request, world))
         } else if request.path.starts_with("/kraken/0/") {
             world.kraken(now).rest(request, now)
         } else {
-            world.feeds.answer(request, now).unwrap_or_else(|| feeds::nobody(&request.path))
+            let answer = world.quote(request, now).or_else(|| world.feeds.answer(request, now));
+            answer.unwrap_or_else(|| feeds::nobody(&request.path))
         };
         client.answer(&response, request.keep_alive)
     }
@@ -288,6 +290,7 @@ impl Service {
         let slots =
             if world.slots_stalled { 0..0 } else { self.slot_told.max(world.slot.saturating_sub(8))..world.slot };
         self.slot_told = world.slot;
+        let account = world.account_news();
         let hears_kraken = world.clients.kraken > 0;
         if hears_kraken {
             world.kraken(now); // moved on once, told to everybody
@@ -296,7 +299,8 @@ impl Service {
         self.clients.retain(|_, client| {
             let told = client.public(&public).and_then(|()| client.account_events(&events));
             let told = told.and_then(|()| if hears_kraken { client.kraken(kraken, now) } else { Ok(()) });
-            told.and_then(|()| client.slots(slots.start + 1..slots.end + 1, slot_plan)).is_ok()
+            let told = told.and_then(|()| client.slots(slots.start + 1..slots.end + 1, slot_plan));
+            told.and_then(|()| client.account(account.as_deref())).is_ok()
         });
     }
 

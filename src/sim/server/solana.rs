@@ -5,6 +5,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::dex::AccountSubscriptions;
 use super::json::{Obj, quoted};
 use super::solana_slots::NodeView;
 use crate::types::event::Slot;
@@ -12,7 +13,7 @@ use crate::types::event::Slot;
 /// JSON-RPC "method not found".
 const METHOD_NOT_FOUND: i64 = -32_601;
 const PARSE_ERROR: i64 = -32_700;
-const INVALID_PARAMS: i64 = -32_602;
+pub(super) const INVALID_PARAMS: i64 = -32_602;
 /// How far the finalized slot trails the newest.
 pub(super) const FINALIZED_LAG: u64 = 31;
 
@@ -20,6 +21,7 @@ pub(super) const FINALIZED_LAG: u64 = 31;
 #[derive(Default)]
 pub(in crate::sim) struct SlotSession {
     pub(super) subscriptions: Vec<u64>,
+    pub(super) accounts: AccountSubscriptions,
     pub(super) next: u64,
     /// The node that this connection reached.
     pub(super) view: NodeView,
@@ -38,6 +40,9 @@ struct Call {
 impl SlotSession {
     /// Answers one frame.
     pub(in crate::sim) fn answer(&mut self, frame: &str, slot: u64) -> String {
+        if let Some(answer) = self.accounts.answer(frame, &mut self.next) {
+            return answer;
+        }
         let Ok(call) = serde_json::from_str::<Call>(frame) else {
             return error(&Value::Null, PARSE_ERROR, "Parse error");
         };
@@ -59,6 +64,11 @@ impl SlotSession {
             }
             _ => rpc(&call, self.view.newest(slot)),
         }
+    }
+
+    /// The notifications of a changed account, one a subscription.
+    pub(super) fn notify_account(&self, news: &str) -> impl Iterator<Item = String> {
+        self.accounts.notify(news)
     }
 
     /// The notifications of a new slot, one a subscription.
@@ -101,7 +111,7 @@ pub(super) fn result(id: &Value, result: &str) -> String {
     Obj::new().text("jsonrpc", "2.0").raw("result", result).raw("id", &id.to_string()).end()
 }
 
-fn error(id: &Value, code: i64, text: &str) -> String {
+pub(super) fn error(id: &Value, code: i64, text: &str) -> String {
     let error = Obj::new().int("code", code).raw("message", &quoted(text)).end();
     Obj::new().text("jsonrpc", "2.0").raw("error", &error).raw("id", &id.to_string()).end()
 }

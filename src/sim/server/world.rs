@@ -5,6 +5,7 @@
 
 use super::StartError;
 use super::binance::Venue;
+use super::dex::Dex;
 use super::fault::Fault;
 use super::feeds::Feeds;
 use super::handle::Snapshot;
@@ -60,6 +61,7 @@ pub(in crate::sim) struct World {
     pub(in crate::sim) venue: Venue,
     pub(super) feeds: Feeds,
     pub(super) kraken: Kraken,
+    pub(super) dex: Dex,
     pub(in crate::sim) slot: u64,
     pub(in crate::sim) slots_stalled: bool,
     pub(in crate::sim) slot_plan: SlotPlan,
@@ -85,6 +87,7 @@ impl World {
             venue,
             feeds,
             kraken: Kraken::new(),
+            dex: Dex::default(),
             slot,
             slots_stalled: false,
             slot_plan: SlotPlan::default(),
@@ -213,6 +216,11 @@ impl World {
                 self.slot_plan.apply(fault, self.slot)
             }
             Fault::RpcTooMany(_) => self.slot_plan.apply(fault, self.slot),
+            Fault::Dex(state) => self.dex.state = *state,
+            Fault::DexLagSlots(slots) => self.dex.lag_slots = u64::from(*slots),
+            Fault::DexDivergeBps(bps) => self.dex.diverge_bps = *bps,
+            Fault::Jupiter(state) => self.dex.set_jupiter(*state),
+            Fault::JupiterKeyless(is_keyless) => self.dex.set_keyless(*is_keyless),
             venue => self.venue.apply(venue),
         }
     }

@@ -19,7 +19,7 @@ use crate::types::time::{NANOS_PER_MILLI, NANOS_PER_SEC};
 use crate::types::units::RATIO_SCALE;
 use crate::types::{Event, EventKind, Price, Qty, Ratio, StreamId, Time};
 use crate::venue::DecodeError;
-use crate::venue::dex::{DexLevels, LEVELS_MAX, Ladder};
+use crate::venue::dex::{DexLevels, DexSide, LEVELS_MAX};
 use crate::venue::manifest::account::{USDC, WSOL};
 
 /// Span in which Jupiter counts requests.
@@ -310,8 +310,8 @@ impl LadderSession {
 
     /// Levels of the sales, prices rounded down; `None` if a larger sale brings less, or a level is better by more than
     /// the slack than the one before.
-    fn bids(&self, sales: &[Swap]) -> Option<Ladder> {
-        let (mut side, mut before, mut best) = (Ladder::default(), Swap::default(), None);
+    fn bids(&self, sales: &[Swap]) -> Option<DexSide> {
+        let (mut side, mut before, mut best) = (DexSide::default(), Swap::default(), None);
         for sale in sales {
             let (base, quote) = (sale.input.checked_sub(before.input)?, sale.output.checked_sub(before.output)?);
             let (worth, base_atoms) = (self.price_parts(quote)?, u128::from(base));
@@ -321,15 +321,15 @@ impl LadderSession {
                 return None;
             }
             let price = price.min(limit);
-            side.push(price, self.qty(base)?).then_some(())?;
+            side.push(price, self.qty_floor(base)?).then_some(())?;
             (before, best) = (*sale, Some(price));
         }
         Some(side)
     }
 
     /// Levels of the purchases, prices rounded up; `None` as for the sales.
-    fn asks(&self, purchases: &[Swap]) -> Option<Ladder> {
-        let (mut side, mut before, mut best) = (Ladder::default(), Swap::default(), None);
+    fn asks(&self, purchases: &[Swap]) -> Option<DexSide> {
+        let (mut side, mut before, mut best) = (DexSide::default(), Swap::default(), None);
         for purchase in purchases {
             let quote = purchase.input.checked_sub(before.input)?;
             let base = purchase.output.checked_sub(before.output).filter(|base| *base > 0)?;
@@ -339,7 +339,7 @@ impl LadderSession {
                 return None;
             }
             let price = price.max(limit);
-            side.push(price, self.qty(base)?).then_some(())?;
+            side.push(price, self.qty_floor(base)?).then_some(())?;
             (before, best) = (*purchase, Some(price));
         }
         Some(side)
@@ -353,7 +353,7 @@ impl LadderSession {
     }
 
     /// Base atoms as a size, rounded down.
-    fn qty(&self, base: u64) -> Option<Qty> {
+    fn qty_floor(&self, base: u64) -> Option<Qty> {
         let scale = 10_u128.checked_pow(u32::from(self.settings.base_decimals))?;
         let e9 = u128::from(base).checked_mul(1_000_000_000)?.checked_div(scale)?;
         i64::try_from(e9).ok().map(Qty)

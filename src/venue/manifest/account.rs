@@ -7,7 +7,7 @@
 use super::key::{self, Key};
 use super::{AccountError, Token};
 use crate::types::{Price, Qty};
-use crate::venue::dex::{DexLevels, Ladder};
+use crate::venue::dex::{DexLevels, DexSide};
 
 /// First 8 bytes of every market, as a number.
 const DISCRIMINANT: u64 = 4_859_840_929_024_028_656;
@@ -107,7 +107,7 @@ impl Market {
 
     /// A price of the account in 1e-8 quote units a base unit: `raw / 1e18 * 10^(base - quote)`. Bids are rounded down,
     /// asks up: against whoever trades with them. `None` where it does not fit.
-    fn price(&self, raw: u128, side: Side) -> Option<Price> {
+    fn price_against_taker(&self, raw: u128, side: Side) -> Option<Price> {
         let exponent = i32::from(self.base_decimals) - i32::from(self.quote_decimals) + 8 - 18;
         let scale = 10_u128.checked_pow(exponent.unsigned_abs())?;
         let e8 = match (exponent < 0, side) {
@@ -119,7 +119,7 @@ impl Market {
     }
 
     /// Base atoms as a size, rounded down; what no size can hold is the largest one.
-    fn qty(&self, atoms: u64) -> Qty {
+    fn qty_floor(&self, atoms: u64) -> Qty {
         let atoms = u128::from(atoms);
         let shift = u32::from(self.base_decimals.abs_diff(9));
         let scale = 10_u128.checked_pow(shift).unwrap_or(u128::MAX);
@@ -200,7 +200,7 @@ enum Walk {
 
 impl<'a> Book<'a> {
     /// Visits a tree's orders best first, that is the right-most first; at most one step a block.
-    fn walk(&self, side: Side, root: u32, root_at: usize, out: &mut Ladder) -> Result<(), AccountError> {
+    fn walk(&self, side: Side, root: u32, root_at: usize, out: &mut DexSide) -> Result<(), AccountError> {
         let blocks_max = self.blocks.len() / BLOCK;
         let mut path = [NIL; DEPTH_MAX]; // blocks whose right side is being visited
         let (mut depth, mut steps) = (0_usize, 0_usize);
@@ -246,7 +246,7 @@ impl<'a> Book<'a> {
         index: u32,
         block: &[u8],
         worst: &mut Option<u128>,
-        out: &mut Ladder,
+        out: &mut DexSide,
     ) -> Result<Walk, AccountError> {
         if byte(block, block::PAYLOAD) != ORDER {
             return Err(AccountError::NotAnOrder { at: offset(index, block::PAYLOAD) });
@@ -262,12 +262,12 @@ impl<'a> Book<'a> {
         let last_valid = le_u32(block, block::LAST_VALID_SLOT);
         let has_expired = last_valid != 0 && u64::from(last_valid) < self.slot;
         let kind = byte(block, block::ORDER_TYPE);
-        let qty = self.market.qty(u64::from_le_bytes(chunk(block, block::BASE_ATOMS)));
+        let qty = self.market.qty_floor(u64::from_le_bytes(chunk(block, block::BASE_ATOMS)));
         let is_doubtful = kind > ORDER_TYPE_MAX || (kind == GLOBAL && self.market.skip_global);
         if has_expired || is_doubtful || qty == Qty::ZERO {
             return Ok(Walk::On);
         }
-        let price = match (self.market.price(raw, side), side) {
+        let price = match (self.market.price_against_taker(raw, side), side) {
             (Some(Price(0)), _) | (None, Side::Asks) => return Ok(Walk::Done), // the rest is further off still
             (None, Side::Bids) => return Err(AccountError::BadPrice { at: offset(index, block::PRICE) }),
             (Some(price), _) => price,
@@ -305,24 +305,24 @@ mod tests {
     #[test]
     fn prices_are_exact_and_where_they_cannot_be_bids_fall_and_asks_rise() {
         let sol = market(9, 6);
-        assert_eq!(sol.price(142_370_000_000_000_000, Side::Bids), Some(Price(14_237_000_000)));
-        assert_eq!(sol.price(142_370_000_000_000_000, Side::Asks), Some(Price(14_237_000_000)));
-        assert_eq!(sol.price(142_370_000_000_000_001, Side::Bids), Some(Price(14_237_000_000)));
-        assert_eq!(sol.price(142_370_000_000_000_001, Side::Asks), Some(Price(14_237_000_001)));
-        assert_eq!(sol.price(u128::MAX, Side::Asks), None);
-        assert_eq!(sol.price(i64::MAX as u128 * 10_000_000, Side::Bids), Some(Price(i64::MAX)));
-        assert_eq!(sol.price((i64::MAX as u128 + 1) * 10_000_000, Side::Bids), None);
-        assert_eq!(market(18, 0).price(3, Side::Asks), Some(Price(300_000_000)));
-        assert_eq!(market(0, 18).price(u128::MAX, Side::Bids), Some(Price(34_028_236_692)));
+        assert_eq!(sol.price_against_taker(142_370_000_000_000_000, Side::Bids), Some(Price(14_237_000_000)));
+        assert_eq!(sol.price_against_taker(142_370_000_000_000_000, Side::Asks), Some(Price(14_237_000_000)));
+        assert_eq!(sol.price_against_taker(142_370_000_000_000_001, Side::Bids), Some(Price(14_237_000_000)));
+        assert_eq!(sol.price_against_taker(142_370_000_000_000_001, Side::Asks), Some(Price(14_237_000_001)));
+        assert_eq!(sol.price_against_taker(u128::MAX, Side::Asks), None);
+        assert_eq!(sol.price_against_taker(i64::MAX as u128 * 10_000_000, Side::Bids), Some(Price(i64::MAX)));
+        assert_eq!(sol.price_against_taker((i64::MAX as u128 + 1) * 10_000_000, Side::Bids), None);
+        assert_eq!(market(18, 0).price_against_taker(3, Side::Asks), Some(Price(300_000_000)));
+        assert_eq!(market(0, 18).price_against_taker(u128::MAX, Side::Bids), Some(Price(34_028_236_692)));
     }
 
     #[test]
     fn sizes_come_out_of_tokens_of_any_decimals() {
-        assert_eq!(market(9, 6).qty(12_500_000_000), Qty(12_500_000_000));
-        assert_eq!(market(6, 6).qty(12_500_000), Qty(12_500_000_000));
-        assert_eq!(market(0, 6).qty(3), Qty(3_000_000_000));
-        assert_eq!(market(18, 6).qty(1_999_999_999), Qty(1));
-        assert_eq!(market(0, 6).qty(u64::MAX), Qty(i64::MAX));
-        assert_eq!(market(9, 6).qty(u64::MAX), Qty(i64::MAX));
+        assert_eq!(market(9, 6).qty_floor(12_500_000_000), Qty(12_500_000_000));
+        assert_eq!(market(6, 6).qty_floor(12_500_000), Qty(12_500_000_000));
+        assert_eq!(market(0, 6).qty_floor(3), Qty(3_000_000_000));
+        assert_eq!(market(18, 6).qty_floor(1_999_999_999), Qty(1));
+        assert_eq!(market(0, 6).qty_floor(u64::MAX), Qty(i64::MAX));
+        assert_eq!(market(9, 6).qty_floor(u64::MAX), Qty(i64::MAX));
     }
 }

@@ -175,7 +175,8 @@ impl DexSession {
         let Some(connection) = self.connections.iter_mut().flatten().find(|open| open.id == conn) else {
             return Ok(FrameKind::Control);
         };
-        match frame::decode(frame)? {
+        let decoded = frame::decode(frame).inspect_err(|_| self.fetch_due = self.fetch_due.min(recv)); // what did it say?
+        match decoded? {
             Frame::Ack { id: SUBSCRIBE_ID, subscription } => {
                 connection.subscription = Some(subscription);
                 Ok(FrameKind::Control)

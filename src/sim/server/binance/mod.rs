@@ -273,6 +273,11 @@ impl Venue {
     }
 
     /// What the account looks like; the connections are filled in by the world.
+    /// Middle of the book; the last price without one.
+    pub(in crate::sim) fn mid(&self) -> Price {
+        let last = || self.exchange.last_price(self.symbol).unwrap_or_default();
+        self.exchange.bbo(self.symbol).map_or_else(last, |bbo| bbo.mid())
+    }
     pub(in crate::sim) fn snapshot(&self) -> Snapshot {
         let bbo = self.exchange.bbo(self.symbol);
         let trades = TradesQuery::FromId(0);
