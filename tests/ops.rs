@@ -225,6 +225,28 @@ fn decision(verdict: Verdict, passed: u16) -> Record {
 }
 
 #[test]
+fn an_entry_and_a_refusal_say_where_their_volume_comes_from() {
+    for (verdict, passed, event) in [(Verdict::Enter, 0x7FF, "ENTER"), (Verdict::NoOp, 0x7F7, "NO_OP")] {
+        let mut bench = Bench::new(&format!("origin-{event}"));
+        bench.record(decision(verdict, passed));
+        bench.turn(SECOND);
+        let line = bench.out.named(event).pop().expect("a line");
+        let unread = serde_json::json!({ "state": "MISSING", "reason": "unread", "drop": "0", "age_ms": null });
+        let expected = serde_json::json!({
+            "def": "utc_day", "source": "defillama", "now": "0.00000069", "prev": "0.000001", "drop": "0.31",
+            "drop_sol": "0.25", "as_of": NOW.0, "bucket_end": NOW.0 - SECOND, "recv": NOW.0, "contradicted": 0,
+            "sources": { "pump_chain": unread, "defillama": unread, "pumpfun": unread, "coingecko": unread },
+        });
+        assert_eq!(line["volume"], expected);
+        let rule = &line["rules"]["volume_confirmed"];
+        assert_eq!(rule, &serde_json::json!({ "value": "1", "threshold": ">= 1", "pass": verdict == Verdict::Enter }));
+        assert_eq!(line["rules"]["volume_sol"]["threshold"], "> 0.2");
+        let kept = bench.count("SELECT count(*) FROM signals WHERE json_extract(rules, '$.volume.def') = 'utc_day'");
+        assert_eq!(kept, 1, "{event}");
+    }
+}
+
+#[test]
 fn an_order_is_told_from_sent_to_closed_in_lines_rows_and_metrics() {
     let mut bench = Bench::new("story");
     bench.event(StreamId::BinanceBbo, NOW.plus(SECOND), EventKind::Stream(StreamState::Up));

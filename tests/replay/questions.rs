@@ -30,6 +30,11 @@ fn before_the_entry_it_says_which_rule_failed_and_by_how_much() {
     assert_eq!((drop["margin"].as_str(), drop["margin_unit"].as_str()), (Some("-0.2"), Some("ratio")), "10 % of 30 %");
     assert_eq!(rule(&told, "support_high")["margin"], "0.995", "mid 161.005 under 162");
     assert_eq!(rule(&told, "book_fresh")["margin"], (5 * SEC - 500_000_000).to_string());
+    let confirmed = rule(&told, "volume_confirmed");
+    assert_eq!((confirmed["threshold"].as_str(), confirmed["pass"].as_bool()), (Some(">= 0"), Some(true)));
+    let others = "0 fell too; drops: pump_chain MISSING (unread), pumpfun MISSING (unread), coingecko MISSING (unread)";
+    assert_eq!(confirmed["value"], others);
+    assert_eq!(rule(&told, "volume_sol")["threshold"], "off");
     assert_eq!(told["risk"]["refuses"], Value::Null);
     assert_eq!(told["values"], "engine");
     let text = tape.explain(&["--at", &asked]);

@@ -55,6 +55,6 @@ impl Gecko {
                 .end()
         };
         let listed = [one("solana-meme-coins", "Solana Meme", &volume), one("pump-fun", "Pump.fun Ecosystem", "null")];
-        Response::json(200, array(listed.into_iter()))
+        Response::json(200, array(listed))
     }
 }
