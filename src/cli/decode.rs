@@ -3,6 +3,8 @@
 //! Thread: main.  Invariants: a line that cannot be decoded is reported with line and byte and never ends the run; a line
 //! of any length takes bounded memory.
 
+mod chain;
+
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Read, Write};
 use std::path::PathBuf;
@@ -26,6 +28,9 @@ pub enum VenueName {
     /// Binance Spot market streams.
     #[value(name = "binance_spot")]
     BinanceSpot,
+    /// Log notifications of pump.fun and PumpSwap.
+    #[value(name = "pumpchain")]
+    PumpChain,
 }
 
 /// Arguments of `decode`.
@@ -56,9 +61,9 @@ pub struct Tally {
 pub fn run(args: &DecodeArgs) -> ExitCode {
     let out = BufWriter::new(io::stdout().lock());
     let told = match &args.file {
-        None => decode_lines(args.book, io::stdin().lock(), out, io::stderr()),
+        None => decode_venue(args, io::stdin().lock(), out),
         Some(path) => match File::open(path) {
-            Ok(file) => decode_lines(args.book, BufReader::new(file), out, io::stderr()),
+            Ok(file) => decode_venue(args, BufReader::new(file), out),
             Err(error) => {
                 eprintln!("decode: cannot open {}: {error}", path.display());
                 return ExitCode::from(2);
@@ -76,6 +81,13 @@ pub fn run(args: &DecodeArgs) -> ExitCode {
             eprintln!("decode: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn decode_venue(args: &DecodeArgs, input: impl BufRead, out: impl Write) -> io::Result<Tally> {
+    match args.venue {
+        VenueName::BinanceSpot => decode_lines(args.book, input, out, io::stderr()),
+        VenueName::PumpChain => chain::decode_lines(input, out, io::stderr()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What others hand in for the time that nobody of us heard.
 
-use super::desk::{HOUR, Rig, SECOND, START_S, at, price};
+use super::desk::{Rig, SECOND, START_S, at, price};
 use serde_json::{Value, json};
 use sol_volume_bot::types::chain::BucketSource;
 use sol_volume_bot::types::event::{SourceReason, SourceState};
@@ -92,7 +92,11 @@ fn own_whole_buckets_keep_their_numbers_and_gappy_ones_are_filled() {
     let get = |second: i64| rig.session.buckets().get(at(second)).expect("there");
     assert_eq!(get(FULL_S - HOUR_S).source, BucketSource::Bitquery);
     assert_eq!(get(FULL_S - 300), own);
-    assert_eq!(rig.session.on_backfill(BucketSource::Dune, &rows, rig.now, at_150), 48 * 12 + 1, "the newer word counts");
+    assert_eq!(
+        rig.session.on_backfill(BucketSource::Dune, &rows, rig.now, at_150),
+        48 * 12 + 1,
+        "the newer word counts"
+    );
     rig.curve(5);
     assert_eq!(rig.session.backfill_wanted(rig.now), None);
     let wanted = rig.session.take_closed(rig.now).filter(|bucket| bucket.source == BucketSource::Dune).count();
@@ -147,18 +151,26 @@ fn refusals_and_answers_that_are_none_say_why() {
         assert!(matches!(asked(200, &body), Err(BackfillError::Unreadable(_))), "{usd}");
     }
     for time in ["yesterday", "2026-13-01T00:00:00Z", "2026-11-22 07:0x:00", "0000-00-00T00:00:00Z"] {
-        let body = json!({"data": {"Solana": {"DEXTradeByTokens": [{"Block": {"Time": time}, "usd": "1"}]}}}).to_string();
+        let body =
+            json!({"data": {"Solana": {"DEXTradeByTokens": [{"Block": {"Time": time}, "usd": "1"}]}}}).to_string();
         assert!(matches!(asked(200, &body), Err(BackfillError::Unreadable(_))), "{time}");
     }
 }
 
 #[test]
 fn the_request_asks_for_both_programs_and_the_side_of_money_only() {
-    let body = bitquery::request(Venues::CurveAndAmm, bitquery::Grain::FiveMinutes, "2026-11-20T18:00:00Z", "2026-11-22T18:00:00Z");
+    let body = bitquery::request(
+        Venues::CurveAndAmm,
+        bitquery::Grain::FiveMinutes,
+        "2026-11-20T18:00:00Z",
+        "2026-11-22T18:00:00Z",
+    );
     let body: Value = serde_json::from_str(&body).expect("JSON");
     assert_eq!(body["variables"]["since"], "2026-11-20T18:00:00Z");
     let query = body["query"].as_str().expect("a query");
-    for part in [super::desk::CURVE, super::desk::AMM, "So11111111111111111111111111111111111111112", "{count: 5, in: minutes}"] {
+    for part in
+        [super::desk::CURVE, super::desk::AMM, "So11111111111111111111111111111111111111112", "{count: 5, in: minutes}"]
+    {
         assert!(query.contains(part), "{part}");
     }
     assert_eq!(query.matches('{').count(), query.matches('}').count());

@@ -124,7 +124,10 @@ impl Rig {
         self.session.on_open(conn, self.now, &mut |text| {
             asked += 1;
             let text: Value = serde_json::from_slice(text).expect("JSON");
-            assert_eq!((&text["method"], &text["params"][1]["commitment"]), (&json!("logsSubscribe"), &json!("confirmed")));
+            assert_eq!(
+                (&text["method"], &text["params"][1]["commitment"]),
+                (&json!("logsSubscribe"), &json!("confirmed"))
+            );
             assert_eq!(text["params"][0]["mentions"].as_array().map(Vec::len), Some(1));
         });
         for program in 0..asked {

@@ -3,12 +3,16 @@
 
 #[path = "../counting/mod.rs"]
 mod counting;
+#[allow(dead_code)] // the venue's own tests use the rest of it
+#[path = "../sim_server/desk.rs"]
+mod hands;
 
 mod backfill;
 mod captures;
 mod desk;
 mod gaps;
 mod hostile;
+mod node;
 mod store;
 mod trust;
 mod windows;

@@ -1,6 +1,8 @@
 //! Whose events count, and how often.
 
-use super::desk::{AMM, CURVE, OTHER, Rig, SECOND, SOL, START_S, amm_event, called, curve_event, data, frame, sol_pool};
+use super::desk::{
+    AMM, CURVE, OTHER, Rig, SECOND, SOL, START_S, amm_event, called, curve_event, data, frame, sol_pool,
+};
 use serde_json::{Value, json};
 use sol_volume_bot::types::Qty;
 use sol_volume_bot::venue::pumpchain::session::FrameKind;
@@ -18,7 +20,10 @@ fn a_look_alike_never_counts_whoever_prints_it_and_wherever() {
         // a program that is called by the real one
         called(CURVE, &[format!("Program {OTHER} invoke [3]"), forged.clone(), format!("Program {OTHER} success")]),
         // text of a program that imitates the runtime
-        called(OTHER, &[format!("Program log: Program {CURVE} invoke [3]"), line("Program log: invoke [3]"), forged.clone()]),
+        called(
+            OTHER,
+            &[format!("Program log: Program {CURVE} invoke [3]"), line("Program log: invoke [3]"), forged.clone()],
+        ),
         called(OTHER, &[format!("Program log: \nProgram {CURVE} invoke [3]\n{forged}")]),
     ];
     for logs in logs {
@@ -57,7 +62,8 @@ fn a_failed_transaction_traded_nothing_whatever_its_log_says() {
 fn a_repeated_transaction_counts_once_through_one_or_two_endpoints() {
     let mut rig = Rig::connected(Venues::Curve);
     rig.connect(2);
-    let logs = called(CURVE, &[data(&curve_event(START_S, SOL, &[0; 32], 0)), data(&curve_event(START_S, SOL, &[0; 32], 0))]);
+    let logs =
+        called(CURVE, &[data(&curve_event(START_S, SOL, &[0; 32], 0)), data(&curve_event(START_S, SOL, &[0; 32], 0))]);
     let text = frame(Program::Curve, &rig.signature(), Value::Null, &logs);
     rig.feed(&text);
     rig.feed(&text);

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use num_bigint::BigInt;
 
 use super::counting::allocations;
-use super::desk::{CURVE, HOUR, MINUTE, Rig, SECOND, SOL, START_S, at, called, curve_event, data, frame, price, sol_pool};
+use super::desk::{
+    CURVE, HOUR, MINUTE, Rig, SECOND, SOL, START_S, at, called, curve_event, data, frame, price, sol_pool,
+};
 use serde_json::Value;
 use sol_volume_bot::types::chain::VolumeBucket;
 use sol_volume_bot::types::event::{SourceReason, SourceState, VolumeSample};
@@ -108,7 +110,9 @@ fn random_days_add_up_to_the_oracles_sums() {
                     let window = usize::from(at_s < START_S - DAY_S);
                     let (value, coins) = match quote {
                         Quote::Sol => (BigInt::from(atoms) * mid, BigInt::from(atoms)),
-                        _ => (BigInt::from(atoms) * 100_000_000_000_u64, BigInt::from(atoms) * 100_000_000_000_u64 / mid),
+                        _ => {
+                            (BigInt::from(atoms) * 100_000_000_000_u64, BigInt::from(atoms) * 100_000_000_000_u64 / mid)
+                        }
                     };
                     usd[window] += value;
                     sol[window] += coins;
@@ -149,7 +153,10 @@ fn a_second_of_silence_counts_once_however_often_it_is_noted() {
 fn a_bucket_of_nobody_is_a_gap_and_48_hours_are_warm_up() {
     let mut buckets = Buckets::new();
     let (mut states, begin) = (BTreeMap::new(), START_S - 2 * DAY_S);
-    for second in (begin..START_S + HOUR_S).step_by(300).filter(|second| !(0..2_100).contains(&(second - begin - DAY_S - 10 * HOUR_S))) {
+    for second in (begin..START_S + HOUR_S)
+        .step_by(300)
+        .filter(|second| !(0..2_100).contains(&(second - begin - DAY_S - 10 * HOUR_S)))
+    {
         buckets.on_mid(price("150"), at(second));
         count(&mut buckets, Quote::Sol, SOL, second);
         let sample = buckets.window(at(second + 300).plus(SETTLE_NS));
@@ -168,7 +175,11 @@ fn an_open_bucket_and_one_not_yet_settled_count_for_nothing() {
     buckets.on_mid(price("150"), at(START_S - 1));
     count(&mut buckets, Quote::Sol, 1_000_000 * SOL, START_S);
     assert_eq!(evaluated(&buckets), before);
-    assert_eq!(buckets.window(at(START_S + 300)).now, before.now, "it has ended, but its last trades may be on their way");
+    assert_eq!(
+        buckets.window(at(START_S + 300)).now,
+        before.now,
+        "it has ended, but its last trades may be on their way"
+    );
     assert!(buckets.window(at(START_S + 300).plus(SETTLE_NS)).now > before.now);
     count(&mut buckets, Quote::Sol, SOL, START_S - 1);
     assert_eq!(evaluated(&buckets).now.0 - before.now.0, 15_000_000_000, "a late trade goes where it belongs");
@@ -218,7 +229,10 @@ fn a_restart_within_a_bucket_adds_to_it() {
 #[test]
 fn rows_that_cannot_be_are_not_restored() {
     let mut buckets = Buckets::new();
-    let good = VolumeBucket { usd_e17: 5, ..VolumeBucket::empty(at(START_S), sol_volume_bot::types::chain::BucketSource::Counted) };
+    let good = VolumeBucket {
+        usd_e17: 5,
+        ..VolumeBucket::empty(at(START_S), sol_volume_bot::types::chain::BucketSource::Counted)
+    };
     let now = at(START_S + 10);
     assert!(buckets.restore(&good, now));
     for bad in [
@@ -258,7 +272,8 @@ fn frames_allocate_nothing_after_the_start() {
             let mut logs = called(CURVE, &[data(&curve_event(START_S, SOL, &[0; 32], 0))]);
             logs.push("Program log: \"escaped\"".to_owned());
             if number % 3 == 0 {
-                logs = called(super::desk::AMM, &[data(&super::desk::amm_event(START_S, SOL, &[(number % 5) as u8; 32]))]);
+                logs =
+                    called(super::desk::AMM, &[data(&super::desk::amm_event(START_S, SOL, &[(number % 5) as u8; 32]))]);
             }
             let program = if number % 3 == 0 { Program::Amm } else { Program::Curve };
             frame(program, &rig.signature(), Value::Null, &logs)

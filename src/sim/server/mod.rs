@@ -7,6 +7,7 @@
 //! | `/ws-api/v3` | Binance Spot WebSocket API |
 //! | `/solana` | Solana PubSub (WebSocket) and JSON-RPC (POST) |
 //! | `/llama/overview/dexs/{chain}`, `/llama/summary/dexs/{slug}` | DeFiLlama |
+//! | `/bitquery` | Bitquery, memecoin volume in rows (POST) |
 //! | `/pump/…` | pump.fun: `{"volume24h":…,"24h":{"volumeUSD":…}}` |
 //! | `/telegram/bot<token>/sendMessage`, `/slack/services/…` | alert channels, which remember what they were told |
 //!
@@ -15,6 +16,7 @@
 //! holds a [`Snapshot`] saw one instant; TLS or not is the port's choice, not the client's.
 
 pub(super) mod binance;
+mod chain;
 mod client;
 pub mod fault;
 mod feeds;
@@ -29,6 +31,7 @@ pub(super) mod world;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+pub use chain::ChainTruth;
 pub use fault::{Fault, FeedState};
 pub use feeds::{Alert, Channel};
 pub use handle::{Handle, Snapshot};

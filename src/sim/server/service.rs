@@ -203,7 +203,10 @@ impl Service {
             };
         }
         let response = if request.path == "/solana" && request.verb == Verb::Post {
-            Response::json(200, solana::post(&request.body, world.slot))
+            let pools = world.chain.rpc(&request.body, world.slot);
+            Response::json(200, pools.unwrap_or_else(|| solana::post(&request.body, world.slot)))
+        } else if request.path == "/bitquery" {
+            world.chain.bitquery(request)
         } else {
             world.feeds.answer(request, now).unwrap_or_else(|| feeds::nobody(&request.path))
         };
@@ -277,9 +280,11 @@ impl Service {
         let slots =
             if world.slots_stalled { 0..0 } else { self.slot_told.max(world.slot.saturating_sub(8))..world.slot };
         self.slot_told = world.slot;
+        let notices = world.chain.take_notices();
         self.clients.retain(|_, client| {
             let told = client.public(&public).and_then(|()| client.account_events(&events));
-            told.and_then(|()| client.slots(slots.start + 1..slots.end + 1)).is_ok()
+            let told = told.and_then(|()| client.slots(slots.start + 1..slots.end + 1));
+            told.and_then(|()| client.chain(&notices)).is_ok()
         });
     }
 

@@ -5,6 +5,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::chain::LogSubscriptions;
 use super::json::{Obj, quoted};
 
 /// JSON-RPC "method not found".
@@ -19,6 +20,8 @@ const FINALIZED_LAG: u64 = 31;
 pub(in crate::sim) struct SlotSession {
     subscriptions: Vec<u64>,
     next: u64,
+    /// Its log subscriptions.
+    pub(super) logs: LogSubscriptions,
 }
 
 #[derive(Deserialize)]
@@ -53,6 +56,17 @@ impl SlotSession {
                     error(&call.id, INVALID_PARAMS, "Invalid subscription id.")
                 }
             }
+            "logsSubscribe" => match self.logs.subscribe(self.next + 1, &call.params) {
+                Ok(()) => {
+                    self.next += 1;
+                    result(&call.id, &self.next.to_string())
+                }
+                Err((code, text)) => error(&call.id, code, text),
+            },
+            "logsUnsubscribe" if self.logs.unsubscribe(call.params.get(0).and_then(Value::as_u64)) => {
+                result(&call.id, "true")
+            }
+            "logsUnsubscribe" => error(&call.id, INVALID_PARAMS, "Invalid subscription id."),
             _ => rpc(&call, slot),
         }
     }

@@ -5,6 +5,7 @@
 
 use super::StartError;
 use super::binance::Venue;
+use super::chain::Chain;
 use super::fault::Fault;
 use super::feeds::Feeds;
 use super::handle::Snapshot;
@@ -54,6 +55,7 @@ pub(in crate::sim) struct World {
     scenario: Scenario,
     pub(in crate::sim) venue: Venue,
     pub(super) feeds: Feeds,
+    pub(in crate::sim) chain: Chain,
     pub(in crate::sim) slot: u64,
     pub(in crate::sim) slots_stalled: bool,
     /// Faults that concern connections: for `service` to carry out.
@@ -71,10 +73,12 @@ impl World {
         scenario.faults.sort_by_key(|fault| fault.at_ns);
         let venue = Venue::new(&scenario, now)?;
         let feeds = Feeds::new(&scenario);
+        let chain = Chain::new(&scenario.chain, scenario.seed, now);
         let slot = scenario.solana.first_slot;
         Ok(World {
             venue,
             feeds,
+            chain,
             slot,
             slots_stalled: false,
             cuts: Vec::new(),
@@ -90,12 +94,13 @@ impl World {
 
     /// When [`World::advance`] has something to do again.
     pub(in crate::sim) fn next_deadline(&self) -> Time {
-        self.next_step.min(self.next_slot)
+        self.next_step.min(self.next_slot).min(self.chain.next_deadline())
     }
 
     /// Lets everything happen that is due by `now`.
     pub(in crate::sim) fn advance(&mut self, now: Time) {
         let elapsed_ns = now.since(self.started);
+        self.chain.stand_at(now, self.slot);
         let due = self.scenario.faults.iter().skip(self.faults_done).take_while(|fault| fault.at_ns <= elapsed_ns);
         let due: Vec<Fault> = due.map(|timed| timed.fault.clone()).collect();
         self.faults_done += due.len();
@@ -108,6 +113,7 @@ impl World {
             self.next_slot = self.next_slot.plus((missed + 1) * slot_ns);
             self.slot += missed as u64 + 1;
         }
+        self.chain.advance(self.scenario.mid_at(elapsed_ns));
         if now >= self.next_step {
             let step_ns = i64::from(self.scenario.step_ms) * NANOS_PER_MILLI;
             self.next_step = now.plus(step_ns);
@@ -150,6 +156,12 @@ impl World {
             Fault::Telegram(status) => self.feeds.telegram_status = *status,
             Fault::Slack(status) => self.feeds.slack_status = *status,
             Fault::StallSlots(stalled) => self.slots_stalled = *stalled,
+            Fault::ChainStop(_) | Fault::ChainTruncate(_) | Fault::ChainRepeat(_) | Fault::ChainLookalikes(_) => {
+                self.chain.apply(fault)
+            }
+            Fault::ChainReplay(_) | Fault::ChainTimes(_) | Fault::ChainPoolsUnknown(_) | Fault::Bitquery(_) => {
+                self.chain.apply(fault)
+            }
             venue => self.venue.apply(venue),
         }
     }

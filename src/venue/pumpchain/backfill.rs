@@ -96,7 +96,8 @@ pub(super) fn fill(
             let start = row.start.plus(part * BUCKET_NS);
             let up_to = |part: i64| total_e17 * i128::from(part) / i128::from(parts); // parts of a whole add up to it
             let usd_e17 = up_to(part + 1) - up_to(part);
-            let trades_up_to = |part: i64| row.trades.min(u64::from(u32::MAX)) * part.unsigned_abs() / parts.unsigned_abs();
+            let trades_up_to =
+                |part: i64| row.trades.min(u64::from(u32::MAX)) * part.unsigned_abs() / parts.unsigned_abs();
             let lamports = price_at(start).filter(|price| price.0 > 0).map(|price| usd_e17 / i128::from(price.0));
             let bucket = VolumeBucket {
                 sol_value: Qty(lamports.and_then(|lamports| i64::try_from(lamports).ok()).unwrap_or(0)),
@@ -245,7 +246,13 @@ pub mod bitquery {
     /// The rows of an answer to a request for `since` to `till`; a single total without a time stands for all of it.
     ///
     /// Errors: [`BackfillError`]; a volume that is no number or negative makes the whole answer unreadable.
-    pub fn rows(status: u16, body: &[u8], grain: Grain, since: Time, till: Time) -> Result<Vec<HourRow>, BackfillError> {
+    pub fn rows(
+        status: u16,
+        body: &[u8],
+        grain: Grain,
+        since: Time,
+        till: Time,
+    ) -> Result<Vec<HourRow>, BackfillError> {
         check_status(status)?;
         let read: Body = serde_json::from_slice(body).map_err(|error| syntax_at(body, &error))?;
         if read.errors.is_some_and(|errors| !matches!(errors.get(), "null" | "[]")) {

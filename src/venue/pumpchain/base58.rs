@@ -87,7 +87,9 @@ mod tests {
         for key in [Program::Curve.text(), Program::Amm.text(), WSOL_TEXT, "11111111111111111111111111111111"] {
             assert!(is_key(key.as_bytes()), "{key}");
         }
-        for word in ["", "log:", "data:", "6EF8rrecthR5Dkzon8Nwu78hRvfCKubJ14M5uBEwF6P0", "6EF8 rrecthR5Dkzon8Nwu78hRvfCKubJ"] {
+        for word in
+            ["", "log:", "data:", "6EF8rrecthR5Dkzon8Nwu78hRvfCKubJ14M5uBEwF6P0", "6EF8 rrecthR5Dkzon8Nwu78hRvfCKubJ"]
+        {
             assert!(!is_key(word.as_bytes()), "{word}");
         }
     }

@@ -101,7 +101,8 @@ fn name(signature: &[u8], subscription: u8, seed: u64) -> u64 {
     for chunk in signature.chunks(8) {
         let mut word = [0; 8];
         word.iter_mut().zip(chunk).for_each(|(place, byte)| *place = *byte);
-        state = fold(state ^ u64::from_le_bytes(word), 0xe703_7ed1_a0b4_28db ^ seed.rotate_left(32)) ^ state.rotate_left(23);
+        state = fold(state ^ u64::from_le_bytes(word), 0xe703_7ed1_a0b4_28db ^ seed.rotate_left(32))
+            ^ state.rotate_left(23);
     }
     fold(state ^ signature.len() as u64, 0x8ebc_6af0_9c88_c6e3).max(1)
 }

@@ -94,7 +94,9 @@ impl PoolsWanted {
 
     /// Appends the body of `getMultipleAccounts` for them to `out`.
     pub fn request(&self, id: u64, layout: PoolLayout, out: &mut Vec<u8>) {
-        out.extend_from_slice(format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"getMultipleAccounts","params":[["#).as_bytes());
+        out.extend_from_slice(
+            format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"getMultipleAccounts","params":[["#).as_bytes(),
+        );
         for (at, key) in self.keys().iter().enumerate() {
             out.extend_from_slice(if at == 0 { b"\"" } else { b",\"" });
             out.extend_from_slice(KeyText::of(key).as_bytes());
@@ -280,11 +282,7 @@ impl Pools {
 }
 
 /// Reads the accounts of an answer; how many there are. An account that is not there yet is `None`.
-fn accounts_of(
-    body: &[u8],
-    layout: PoolLayout,
-    accounts: &mut [Option<Pool>; ASK_MAX],
-) -> Result<usize, DecodeError> {
+fn accounts_of(body: &[u8], layout: PoolLayout, accounts: &mut [Option<Pool>; ASK_MAX]) -> Result<usize, DecodeError> {
     let mut count = None;
     let mut scan = Scanner::new(body);
     scan.object(|scan, key| match key {
@@ -417,7 +415,8 @@ mod tests {
         let mut pools = Pools::new(PoolLayout::default(), 7);
         assert!(pools.wait(trade(key(1)), Time(1)));
         let asked = pools.wanted(Time(1)).expect("one");
-        for body in ["", "{}", r#"{"error":{"code":429}}"#, r#"{"result":{"value":[]}}"#, r#"{"result":{"value":[7]}}"#] {
+        for body in ["", "{}", r#"{"error":{"code":429}}"#, r#"{"result":{"value":[]}}"#, r#"{"result":{"value":[7]}}"#]
+        {
             assert!(pools.on_answer(&asked, body.as_bytes(), |_| panic!("nothing is known")).is_err(), "{body}");
         }
         assert_eq!((pools.waiting(), pools.get(&key(1))), (1, None));
