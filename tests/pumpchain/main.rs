@@ -13,6 +13,7 @@ mod desk;
 mod gaps;
 mod hostile;
 mod node;
+mod speed;
 mod store;
 mod trust;
 mod windows;

@@ -10,6 +10,24 @@ fn ledger() -> Ledger {
     Ledger::in_memory(Market { venue: "binance_spot", symbol: Symbol::new("SOLUSDT").expect("symbol") }).expect("opens")
 }
 
+#[test]
+fn a_ledger_of_the_second_version_gains_the_table_and_keeps_its_rows() {
+    let dir = std::env::temp_dir().join(format!("svb_chain_buckets_{}", std::process::id()));
+    let market = Market { venue: "binance_spot", symbol: Symbol::new("SOLUSDT").expect("symbol") };
+    drop(Ledger::open(&dir, market).expect("a new one"));
+    let db = rusqlite::Connection::open(dir.join(sol_volume_bot::ledger::DB_FILE)).expect("second connection");
+    db.execute_batch("DROP TABLE chain_buckets; PRAGMA user_version = 2; INSERT INTO state VALUES ('epoch', '41')")
+        .expect("as the second version left it");
+    drop(db);
+    let mut ledger = Ledger::open(&dir, market).expect("brought up");
+    ledger.push(Row::ChainBucket(bucket(0)));
+    ledger.flush().expect("written");
+    assert_eq!(ledger.memory().expect("reads").epoch, 41);
+    assert_eq!(ledger.chain_buckets_since(at(0)).expect("read"), [bucket(0)]);
+    drop(ledger);
+    std::fs::remove_dir_all(&dir).expect("removed");
+}
+
 fn bucket(number: i64) -> VolumeBucket {
     VolumeBucket {
         start: at(START_S).plus(number * BUCKET_NS),
