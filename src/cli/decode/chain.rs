@@ -52,7 +52,7 @@ pub(super) fn decode_lines(
         let mut faults = Vec::new();
         let read = reader.trades(text, &mut |trade| told.push(trade), &mut |fault| faults.push(fault));
         if let Err(error) = read {
-            let at = error.at().unwrap_or(text.len()) + (line.len() - text.len());
+            let at = error.at().unwrap_or(text.len()) + (line.trim_ascii_end().len() - text.len());
             faults.push(format!("byte {at}: {error}"));
         }
         for mut trade in told {
