@@ -3,6 +3,7 @@
 //! Thread: main.  Invariants: a line that cannot be decoded is reported with line and byte and never ends the run; a line
 //! of any length takes bounded memory.
 
+mod chain;
 mod dex;
 mod kraken;
 mod solana;
@@ -47,6 +48,9 @@ pub enum VenueName {
     /// Quotes of Jupiter, on Solana.
     #[value(name = "jupiter")]
     Jupiter,
+    /// Log notifications of pump.fun and PumpSwap.
+    #[value(name = "pumpchain")]
+    PumpChain,
 }
 
 /// Arguments of `decode`.
@@ -108,6 +112,9 @@ pub fn decode_lines(
     mut out: impl Write,
     mut complaints: impl Write,
 ) -> io::Result<Tally> {
+    if venue == VenueName::PumpChain {
+        return chain::decode_lines(input, out, complaints); // several events a line
+    }
     let mut decoder = Decoder::new(venue, book);
     let mut line = Vec::new();
     let mut tally = Tally::default();
@@ -164,7 +171,7 @@ impl Decoder {
             VenueName::Kraken => Decoder::Kraken(KrakenDecoder::new(book)),
             VenueName::Solana => Decoder::Solana,
             VenueName::Manifest => Decoder::Manifest(Vec::new()),
-            VenueName::Jupiter => Decoder::Jupiter,
+            VenueName::Jupiter | VenueName::PumpChain => Decoder::Jupiter,
         }
     }
 

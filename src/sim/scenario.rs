@@ -82,6 +82,9 @@ pub struct Scenario {
     /// Solana.
     #[serde(default)]
     pub solana: SolanaShape,
+    /// Memecoin trades on the chain.
+    #[serde(default)]
+    pub chain: ChainShape,
     /// What goes wrong, and when.
     #[serde(default)]
     pub faults: Vec<TimedFault>,
@@ -247,6 +250,75 @@ impl Default for SolanaShape {
     }
 }
 
+/// Memecoin trades on the chain: what the node tells as they happen, and what Bitquery tells of the days before.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ChainShape {
+    /// Transactions a second, 5000 at most; 0 = none.
+    pub rate_per_s: u32,
+    /// Of a hundred, so many on PumpSwap; the others on the curve.
+    pub amm_percent: u8,
+    /// Of a hundred pools or coins, so many are paid in USDC.
+    pub usdc_percent: u8,
+    /// Of a hundred, so many fail.
+    pub failed_percent: u8,
+    /// Of a hundred, in so many another program prints a trade's lines.
+    pub lookalike_percent: u8,
+    /// Of a hundred, so many are told twice.
+    pub repeated_percent: u8,
+    /// Of a thousand, so many have their log cut.
+    pub truncated_permille: u16,
+    /// Pools of PumpSwap; every fiftieth is turned round.
+    pub pools: u16,
+    /// Mean size of a trade, SOL.
+    #[serde(deserialize_with = "qty")]
+    pub trade_sol: Qty,
+    /// How large trades are at each hour of the day (UTC), in percent; 24 values, or none = 100 all day.
+    pub hours: Vec<u16>,
+    /// Bitquery: mean volume of an hour of the older day, US dollars.
+    #[serde(deserialize_with = "money")]
+    pub hour_usd: Notional,
+    /// Bitquery: how much less the 24 hours before the start held than the 24 hours before them.
+    #[serde(deserialize_with = "ratio")]
+    pub drop: Ratio,
+    /// Bitquery: of a hundred US dollars of the newer day, so many moved from SOL to USDC.
+    pub usdc_shift_percent: u8,
+}
+
+impl Default for ChainShape {
+    fn default() -> ChainShape {
+        ChainShape {
+            rate_per_s: 0,
+            amm_percent: 50,
+            usdc_percent: 10,
+            failed_percent: 10,
+            lookalike_percent: 5,
+            repeated_percent: 2,
+            truncated_permille: 0,
+            pools: 200,
+            trade_sol: Qty(500_000_000),
+            hours: Vec::new(),
+            hour_usd: Notional(1_200_000_000_000_000),
+            drop: Ratio(31_000_000),
+            usdc_shift_percent: 0,
+        }
+    }
+}
+
+impl ChainShape {
+    /// Size of the trades of a second, in percent.
+    pub fn hour_percent(&self, at_s: i64) -> u16 {
+        let hour = at_s.div_euclid(3_600).rem_euclid(24) as usize;
+        self.hours.get(hour).copied().unwrap_or(100)
+    }
+    /// Bitquery: volume of the five minutes that start at `at_s`.
+    pub fn bucket_usd(&self, at_s: i64, is_newer: bool) -> Notional {
+        let whole = Notional(self.hour_usd.0 / 1_200 * i64::from(self.hour_percent(at_s)));
+        let kept = Ratio(Ratio::ONE.0 - if is_newer { self.drop.0 } else { 0 });
+        whole.times_floor(kept).unwrap_or(Notional::ZERO)
+    }
+}
+
 /// One fault of the timeline.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -313,6 +385,10 @@ impl Scenario {
             ),
             (self.market.taker_permille <= 1_000, "market.taker_permille", "must be at most 1000"),
             ((0..=1_000_000_000_000_000).contains(&self.ids_from), "ids_from", "must lie between 0 and 10^15"),
+            (self.chain.rate_per_s <= 5_000, "chain.rate_per_s", "must be at most 5000"),
+            (matches!(self.chain.hours.len(), 0 | 24), "chain.hours", "needs 24 values, or none"),
+            ((1..=10_000).contains(&self.chain.pools), "chain.pools", "must lie between 1 and 10000"),
+            ((-100_000_000..=100_000_000).contains(&self.chain.drop.0), "chain.drop", "must lie between -1 and 1"),
             (public_ok, "keys.ed25519_public", "must be 64 hex digits"),
         ]
         .into_iter()

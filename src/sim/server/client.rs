@@ -8,6 +8,7 @@ use std::ops::Range;
 use mio::net::TcpStream;
 
 use super::binance::{ApiSession, StreamSession, api_shutdown_notice, shutdown_notice};
+use super::chain::Notice;
 use super::fault::Fault;
 use super::http::Response;
 use super::kraken::{Kraken, KrakenSession};
@@ -210,6 +211,18 @@ impl Client {
             return Ok(());
         };
         for frame in session.notify_account(news) {
+            wire.text(&frame)?;
+        }
+        Ok(())
+    }
+
+    /// Memecoin transactions, as far as it subscribed to their programs.
+    pub(super) fn chain(&mut self, notices: &[Notice]) -> Result<(), Gone> {
+        let Talk::Ws(wire, Session::Slots(session)) = &mut self.talk else { return Ok(()) };
+        if self.muted {
+            return Ok(());
+        }
+        for frame in session.logs.frames(notices) {
             wire.text(&frame)?;
         }
         Ok(())

@@ -110,6 +110,22 @@ pub enum Fault {
     Jupiter(JupiterState),
     /// Whether Jupiter allows no more than is free without a key.
     JupiterKeyless(bool),
+    /// Tells no memecoin trades, though they happen and the subscription stays.
+    ChainStop(bool),
+    /// Cuts the logs of the next n memecoin transactions.
+    ChainTruncate(u32),
+    /// Tells every memecoin transaction twice.
+    ChainRepeat(bool),
+    /// Tells n transactions at once in which another program prints a trade's lines.
+    ChainLookalikes(u32),
+    /// Tells n trades of an hour ago at once.
+    ChainReplay(u32),
+    /// Multiplies the size of every memecoin trade; 1 = as it is.
+    ChainTimes(u32),
+    /// Knows no pool's account; `false` knows them again.
+    ChainPoolsUnknown(bool),
+    /// Status of Bitquery's next answers; 200 = fine, 0 = 200 with an error in the body.
+    Bitquery(u16),
 }
 
 /// How a volume source answers.

@@ -9,6 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::chain::ChainTruth;
 use super::fault::Fault;
 use super::feeds::Alert;
 use super::played::Opening;
@@ -201,6 +202,10 @@ impl Handle {
     /// What the account was told, in order: the venue's own record of every order and fill, whoever listened.
     pub fn history(&self) -> Vec<AccountEvent> {
         self.shared.lock().venue.history.clone()
+    }
+    /// The memecoin trades told so far that count, to the lamport.
+    pub fn chain_truth(&self) -> ChainTruth {
+        self.shared.lock().chain.truth
     }
     /// Deliveries at the alert channels, in order of arrival.
     pub fn alerts(&self) -> Vec<Alert> {

@@ -9,6 +9,7 @@
 //! | `/kraken/ws`, `/kraken/0/public/Depth` | Kraken Spot public WebSocket (version 2), REST depth |
 //! | `/jupiter/swap/v2/order` | Jupiter's quotes |
 //! | `/llama/overview/dexs/{chain}`, `/llama/summary/dexs/{slug}` | DeFiLlama |
+//! | `/bitquery` | Bitquery, memecoin volume in rows (POST) |
 //! | `/pump/…` | pump.fun: `{"volume24h":…,"24h":{"volumeUSD":…}}` |
 //! | `/coingecko/coins/categories` | CoinGecko |
 //! | `/telegram/bot<token>/sendMessage`, `/slack/services/…` | alert channels, which remember what they were told |
@@ -18,6 +19,7 @@
 //! holds a [`Snapshot`] saw one instant; TLS or not is the port's choice, not the client's.
 
 pub(super) mod binance;
+mod chain;
 mod client;
 pub mod dex;
 pub mod fault;
@@ -37,6 +39,7 @@ pub(super) mod world;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+pub use chain::ChainTruth;
 pub use dex::{DexState, JupiterState};
 pub use fault::{Fault, FeedState};
 pub use feeds::{Alert, Channel};

@@ -208,10 +208,13 @@ impl Service {
             };
         }
         let response = if request.path == "/solana" && request.verb == Verb::Post {
-            let answer = world.account_post(&request.body).map(|answer| Response::json(200, answer));
+            let answer = world.chain.rpc(&request.body, world.slot).or_else(|| world.account_post(&request.body));
+            let answer = answer.map(|answer| Response::json(200, answer));
             answer.unwrap_or_else(|| solana_slots::post(request, world))
         } else if request.path.starts_with("/kraken/0/") {
             world.kraken(now).rest(request, now)
+        } else if request.path == "/bitquery" {
+            world.chain.bitquery(request)
         } else {
             let answer = world.quote(request, now).or_else(|| world.feeds.answer(request, now));
             answer.unwrap_or_else(|| feeds::nobody(&request.path))
@@ -290,6 +293,7 @@ impl Service {
         let slots =
             if world.slots_stalled { 0..0 } else { self.slot_told.max(world.slot.saturating_sub(8))..world.slot };
         self.slot_told = world.slot;
+        let notices = world.chain.take_notices();
         let account = world.account_news();
         let hears_kraken = world.clients.kraken > 0;
         if hears_kraken {
@@ -300,7 +304,8 @@ impl Service {
             let told = client.public(&public).and_then(|()| client.account_events(&events));
             let told = told.and_then(|()| if hears_kraken { client.kraken(kraken, now) } else { Ok(()) });
             let told = told.and_then(|()| client.slots(slots.start + 1..slots.end + 1, slot_plan));
-            told.and_then(|()| client.account(account.as_deref())).is_ok()
+            let told = told.and_then(|()| client.account(account.as_deref()));
+            told.and_then(|()| client.chain(&notices)).is_ok()
         });
     }
 

@@ -5,6 +5,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::chain::LogSubscriptions;
 use super::dex::AccountSubscriptions;
 use super::json::{Obj, quoted};
 use super::solana_slots::NodeView;
@@ -25,6 +26,8 @@ pub(in crate::sim) struct SlotSession {
     pub(super) next: u64,
     /// The node that this connection reached.
     pub(super) view: NodeView,
+    /// Its log subscriptions.
+    pub(super) logs: LogSubscriptions,
 }
 
 #[derive(Deserialize)]
@@ -62,6 +65,17 @@ impl SlotSession {
                     error(&call.id, INVALID_PARAMS, "Invalid subscription id.")
                 }
             }
+            "logsSubscribe" => match self.logs.subscribe(self.next + 1, &call.params) {
+                Ok(()) => {
+                    self.next += 1;
+                    result(&call.id, &self.next.to_string())
+                }
+                Err((code, text)) => error(&call.id, code, text),
+            },
+            "logsUnsubscribe" if self.logs.unsubscribe(call.params.get(0).and_then(Value::as_u64)) => {
+                result(&call.id, "true")
+            }
+            "logsUnsubscribe" => error(&call.id, INVALID_PARAMS, "Invalid subscription id."),
             _ => rpc(&call, self.view.newest(slot)),
         }
     }

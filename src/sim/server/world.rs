@@ -5,6 +5,7 @@
 
 use super::StartError;
 use super::binance::Venue;
+use super::chain::Chain;
 use super::dex::Dex;
 use super::fault::Fault;
 use super::feeds::Feeds;
@@ -62,6 +63,7 @@ pub(in crate::sim) struct World {
     pub(super) feeds: Feeds,
     pub(super) kraken: Kraken,
     pub(super) dex: Dex,
+    pub(in crate::sim) chain: Chain,
     pub(in crate::sim) slot: u64,
     pub(in crate::sim) slots_stalled: bool,
     pub(in crate::sim) slot_plan: SlotPlan,
@@ -82,12 +84,14 @@ impl World {
         scenario.faults.sort_by_key(|fault| fault.at_ns);
         let venue = Venue::new(&scenario, now)?;
         let feeds = Feeds::new(&scenario);
+        let chain = Chain::new(&scenario.chain, scenario.seed, now);
         let slot = scenario.solana.first_slot;
         Ok(World {
             venue,
             feeds,
             kraken: Kraken::new(),
             dex: Dex::default(),
+            chain,
             slot,
             slots_stalled: false,
             slot_plan: SlotPlan::default(),
@@ -110,12 +114,13 @@ impl World {
 
     /// When [`World::advance`] has something to do again.
     pub(in crate::sim) fn next_deadline(&self) -> Time {
-        self.next_step.min(self.next_slot)
+        self.next_step.min(self.next_slot).min(self.chain.next_deadline())
     }
 
     /// Lets everything happen that is due by `now`.
     pub(in crate::sim) fn advance(&mut self, now: Time) {
         let elapsed_ns = now.since(self.started);
+        self.chain.stand_at(now, self.slot);
         let due = self.scenario.faults.iter().skip(self.faults_done).take_while(|fault| fault.at_ns <= elapsed_ns);
         let due: Vec<Fault> = due.map(|timed| timed.fault.clone()).collect();
         self.faults_done += due.len();
@@ -130,6 +135,7 @@ impl World {
                 self.slot += missed as u64 + 1;
             }
         }
+        self.chain.advance(self.scenario.mid_at(elapsed_ns));
         if now >= self.next_step {
             let step_ns = i64::from(self.scenario.step_ms) * NANOS_PER_MILLI;
             self.next_step = now.plus(step_ns);
@@ -221,6 +227,12 @@ impl World {
             Fault::DexDivergeBps(bps) => self.dex.diverge_bps = *bps,
             Fault::Jupiter(state) => self.dex.set_jupiter(*state),
             Fault::JupiterKeyless(is_keyless) => self.dex.set_keyless(*is_keyless),
+            Fault::ChainStop(_) | Fault::ChainTruncate(_) | Fault::ChainRepeat(_) | Fault::ChainLookalikes(_) => {
+                self.chain.apply(fault)
+            }
+            Fault::ChainReplay(_) | Fault::ChainTimes(_) | Fault::ChainPoolsUnknown(_) | Fault::Bitquery(_) => {
+                self.chain.apply(fault)
+            }
             venue => self.venue.apply(venue),
         }
     }

@@ -117,7 +117,7 @@ pub(super) fn wanted(buckets: &Buckets, now: Time) -> Option<(Time, Time)> {
     let settled = now.plus(-SETTLED_NS).0.div_euclid(BUCKET_NS) / HOUR_BUCKETS * HOUR_BUCKETS;
     let mut lacking = (end - 2 * WINDOW_BUCKETS..settled).filter(|number| !buckets.is_whole(*number));
     let first = lacking.next()?;
-    let last = lacking.last().unwrap_or(first);
+    let last = lacking.next_back().unwrap_or(first);
     let hour = |number: i64| Time(number.div_euclid(HOUR_BUCKETS) * HOUR_BUCKETS * BUCKET_NS);
     Some((hour(first), hour(last + HOUR_BUCKETS)))
 }

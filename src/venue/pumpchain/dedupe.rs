@@ -97,18 +97,19 @@ fn find(half: &[u64], name: u64) -> Place {
 
 /// A 64-bit name of a signature within a subscription, never zero. The seed keeps others from finding two of one name.
 fn name(signature: &[u8], subscription: u8, seed: u64) -> u64 {
-    let mut state = fold(seed ^ 0x9e37_79b9_7f4a_7c15, 0xa076_1d64_78bd_642f ^ u64::from(subscription));
+    let mut state = fold(seed ^ 0x9e37_79b9_7f4a_7c15, 0xa076_1d64_78bd_642f) ^ u64::from(subscription);
     for chunk in signature.chunks(8) {
         let mut word = [0; 8];
         word.iter_mut().zip(chunk).for_each(|(place, byte)| *place = *byte);
-        state = fold(state ^ u64::from_le_bytes(word), 0xe703_7ed1_a0b4_28db ^ seed.rotate_left(32));
+        state = fold(state ^ u64::from_le_bytes(word), 0xe703_7ed1_a0b4_28db ^ seed.rotate_left(32))
+            ^ state.rotate_left(23);
     }
     fold(state ^ signature.len() as u64, 0x8ebc_6af0_9c88_c6e3).max(1)
 }
 
 /// Both halves of a 128-bit product, folded into one.
 fn fold(a: u64, b: u64) -> u64 {
-    let product = u128::from(a) * u128::from(b | 1);
+    let product = u128::from(a) * u128::from(b);
     (product as u64) ^ (product >> 64) as u64
 }
 

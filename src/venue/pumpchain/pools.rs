@@ -273,7 +273,7 @@ impl Pools {
             }
         }
         if let Some(way) = ways.get_mut(at) {
-            *way = Way { key: *key, pool: Some(pool), was_used: true };
+            *way = Way { key: *key, pool: Some(pool), was_used: false };
         }
         if let Some(hand) = self.hands.get_mut(row) {
             *hand = ((at + 1) % WAYS) as u8;

@@ -161,7 +161,10 @@ impl ChainSession {
         if self.connections.iter().all(Option::is_none) {
             self.opened = now;
         }
-        if let Some(free) = self.connections.iter_mut().find(|slot| slot.is_none()) {
+        let is_its = |slot: &Option<Connection>| slot.is_some_and(|open| open.id == conn);
+        let known = self.connections.iter().position(is_its);
+        let place = known.or_else(|| self.connections.iter().position(Option::is_none));
+        if let Some(free) = place.and_then(|at| self.connections.get_mut(at)) {
             *free = Some(Connection { id: conn, subscriptions: [None; 2] });
         }
         self.settings.venues.programs().iter().for_each(|program| out(subscribe(*program).as_bytes()));
