@@ -9,7 +9,7 @@ use crate::sys::net::link::TOKENS_PER_LINK;
 use crate::sys::net::{ConnId, DownReason, FrameVerdict, Link, LinkHandler, Outbox};
 use crate::telemetry::lines::rfc3339_us;
 use crate::types::chain::{BucketSource, VolumeBucket};
-use crate::types::event::{EventKind, StreamState};
+use crate::types::event::StreamState;
 use crate::types::time::NANOS_PER_SEC;
 use crate::types::{Price, StreamId, Time};
 use crate::venue::pumpchain::backfill::bitquery::{self, Grain};
@@ -127,14 +127,9 @@ impl ChainPost {
 
     /// Connects anew where silence lasts.
     fn mind_silence(&mut self, now: Time, heard: &mut Heard) {
-        for event in &heard.events {
-            match (event.stream, event.kind) {
-                (StreamId::PumpChain, EventKind::Stream(StreamState::Stale)) => self.deaf_since = Some(now),
-                (StreamId::PumpChain, EventKind::Stream(_)) => self.deaf_since = None,
-                _ => {}
-            }
-        }
-        if self.deaf_since.is_some_and(|since| now.since(since) > DEAF_NS_MAX) {
+        if self.session.state() != Some(StreamState::Stale) {
+            self.deaf_since = None;
+        } else if now.since(*self.deaf_since.get_or_insert(now)) > DEAF_NS_MAX {
             log::warn!("the log subscriptions have been silent for too long: connecting anew");
             self.deaf_since = Some(now);
             self.link.reset(now, &mut Ear { session: &mut self.session, opened: &mut self.opened, heard });
