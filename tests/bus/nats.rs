@@ -221,6 +221,9 @@ pub fn house(name: &str, server: &Nats) -> House {
     let mut house = House::new(name);
     house.set("feeds", "volume_source", "\"utc_day\"");
     house.set("feeds", "nats", &format!("{:?}", server.url()));
+    // One source tells this story; the others that the bus would bring stay silent.
+    let silent = r#"["binance_depth", "binance_trade", "pumpfun", "coingecko", "pump_chain"]"#;
+    house.set("feeds", "optional", silent);
     house.set("endpoints", "defillama", &format!("\"http://127.0.0.1:{}\"", free_port()));
     house
 }
