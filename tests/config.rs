@@ -70,7 +70,7 @@ fn the_users_own_file_loads_unchanged() {
     assert_eq!((p.meme_recover, p.rsi_exit, p.max_hold_ns), (Ratio(i64::MIN), Ratio(i64::MAX), 0));
     assert_eq!((config.candle.name, config.rsi_period), ("5m", 14));
     assert_eq!(config.feeds.volume_source, VolumeDefinition::Rolling24);
-    assert_eq!((p.meme_drop_sol, p.confirmations_min), (Ratio(20_000_000), 1));
+    assert_eq!((p.meme_drop_sol, p.confirmations_min, p.confirm_drop), (Ratio(20_000_000), 1, Ratio(10_000_000)));
     assert_eq!((p.stale_volume_ns, p.stale_confirm_ns), (600_000_000_000, 3_600_000_000_000));
     assert_eq!(config.feeds.stale_after.of(StreamId::BinanceCandle), 630_000_000_000);
 }

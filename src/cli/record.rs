@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 
 use super::house::{self, VENUE};
 use super::{Failure, exit, logger, words};
-use crate::config::{self, Config, Env};
+use crate::config::{self, Config, Env, Secrets};
 use crate::ledger::recording::{self, ClosedFile, RECORDINGS_DIR, Writer, WriterSettings};
 use crate::ledger::{Ledger, Market};
 use crate::ring::{EventItem, LatestMid, Receiver, Tap, TapSpec, ring, tap};
@@ -170,7 +170,7 @@ fn record(args: &RecordArgs) -> Result<(), Failure> {
 fn poller_settings(config: &Config, wanted: &[Feed], clock: Clock) -> Result<PollerSettings, Failure> {
     let market = Market { venue: VENUE, symbol: config.symbols.spot };
     let ledger = Ledger::in_memory(market).map_err(|why| failed(&why))?;
-    let mut settings = house::pollers(config, &ledger, clock)?;
+    let mut settings = house::pollers(config, &Secrets::default(), &ledger, clock)?;
     let is_wanted = |feed: Feed| wanted.is_empty() || wanted.contains(&feed);
     settings.defillama = settings.defillama.filter(|_| is_wanted(Feed::Defillama));
     settings.pumpfun = settings.pumpfun.filter(|_| is_wanted(Feed::Pumpfun));

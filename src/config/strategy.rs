@@ -17,10 +17,11 @@ const RATIO_DECIMALS: u32 = 8;
 const ONE: i64 = RATIO_SCALE;
 
 /// Keys that a reload puts in force at once; all others need a restart.
-pub(super) const LIVE_KEYS: [&str; 37] = [
+pub(super) const LIVE_KEYS: [&str; 38] = [
     "thresholds.meme_drop_pct",
     "thresholds.meme_drop_sol_pct",
     "thresholds.confirmations_min",
+    "thresholds.confirm_drop_pct",
     "thresholds.meme_recover_pct",
     "thresholds.rsi_max",
     "thresholds.rsi_exit",
@@ -170,6 +171,12 @@ fn thresholds(reader: &mut Reader) -> Params {
             ONE / 5,
             &bounds(0..=ONE - 1, "from 0 (off) to below 1 (0.20 = 20 %)"),
         ),
+        confirm_drop: ratio(
+            reader,
+            "thresholds.confirm_drop_pct",
+            ONE / 10,
+            &bounds(0..=ONE - 1, "from 0 (any fall) to below 1"),
+        ),
         confirmations_min: reader.count("thresholds.confirmations_min", 1, &bounds(0..=3, "from 0 to 3")),
         meme_recover: optional_ratio(
             reader,
@@ -258,6 +265,7 @@ const BLANK: Params = Params {
     meme_drop: Ratio::ZERO,
     meme_drop_sol: Ratio::ZERO,
     confirmations_min: 0,
+    confirm_drop: Ratio::ZERO,
     meme_recover: Ratio::ZERO,
     rsi_max: Ratio::ZERO,
     rsi_exit: Ratio::ZERO,

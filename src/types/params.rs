@@ -59,6 +59,8 @@ params! {
     MemeDropSol meme_drop_sol: Ratio;
     /// ENTER needs so many OK sources of other streams that fell too, 0 to 3.
     ConfirmationsMin confirmations_min: Count;
+    /// ... each by more than this.
+    ConfirmDrop confirm_drop: Ratio;
     /// EXIT when the drop has fallen to this or below; `Ratio(i64::MIN)` = never.
     MemeRecover meme_recover: Ratio;
     /// ENTER needs an RSI strictly below this.

@@ -4,8 +4,8 @@
 
 #[path = "../scenarios/books.rs"]
 mod books;
-mod desk;
 mod deaf;
+mod desk;
 mod happy;
 mod mute;
 mod nodes;

@@ -1,8 +1,8 @@
 //! One feed after the other falls silent or speaks nonsense: named in time, nothing entered, healed by fresh data only.
 
 use sol_volume_bot::sim::server::Fault;
-use sol_volume_bot::sim::server::{DexState, JupiterState};
 use sol_volume_bot::sim::server::FeedState;
+use sol_volume_bot::sim::server::{DexState, JupiterState};
 use sol_volume_bot::types::Time;
 
 use crate::desk::all;

@@ -108,7 +108,7 @@ fn words(event: &Event) -> Option<String> {
 impl Rig {
     /// Not connected, at the start, a SOL worth 150 USD.
     pub fn new(venues: Venues) -> Rig {
-        let settings = Settings { venues, dedupe_slots: 1 << 14, seed: 11, ..Settings::default() };
+        let settings = Settings { venues, dedupe_slots: 1 << 16, seed: 11, ..Settings::default() };
         let mut session = ChainSession::new(settings);
         session.on_mid(price("150"), at(START_S));
         Rig { session, now: at(START_S), told: Vec::new(), samples: Vec::new(), next: 0 }

@@ -15,6 +15,7 @@ pub fn params() -> Params {
         meme_drop: Ratio(30_000_000),
         meme_drop_sol: Ratio::ZERO, // fused.rs is about these two
         confirmations_min: 0,
+        confirm_drop: Ratio::ZERO,
         meme_recover: Ratio(i64::MIN),
         rsi_max: Ratio(4_500_000_000),
         rsi_exit: Ratio(i64::MAX),

@@ -8,7 +8,7 @@ use crate::cli::{Failure, exit};
 use crate::config::Config;
 use crate::ring::{EventItem, LatestMid, Sender};
 use crate::sys::clock::Clock;
-use crate::telemetry::{Line, Metrics, Status};
+use crate::telemetry::{Line, Metrics};
 use crate::threads::helpers::bus::{self, Bus, BusOutbox, BusQueue, BusSettings};
 use crate::threads::helpers::pollers::{PollerSettings, Pollers};
 use crate::types::{Event, EventKind, StreamId};
@@ -90,11 +90,4 @@ pub fn from_bus(config: &Config) -> &[StreamId] {
 /// Both ends of the way out to the bus, if there is one.
 pub fn way_out(config: &Config, metrics: &Metrics) -> (Option<BusQueue>, Option<BusOutbox>) {
     config.feeds.bus.as_ref().map(|_| bus::queue(metrics.bus.clone())).unzip()
-}
-
-/// Where the trigger comes over the bus, entries stand on the bus: `/readyz` says so.
-pub fn mark_needed(config: &Config, status: &mut Status) {
-    let trigger = config.feeds.volume_stream();
-    let needed = status.streams.get_mut(trigger as usize).filter(|_| config.feeds.is_from_bus(trigger));
-    needed.into_iter().for_each(|stream| stream.needed = true);
 }

@@ -154,7 +154,7 @@ pub fn build(blueprint: Blueprint) -> Result<House, Failure> {
     // The port first: an occupied one must stop the start before the venue hears of us.
     let ops = open_ops(&blueprint, &common)?;
     let mut ground = ground(&blueprint)?;
-    let pollers = parts::pollers(config, &ground.ledger, clock)?;
+    let pollers = parts::pollers(config, &blueprint.secrets, &ground.ledger, clock)?;
     let alerts =
         Alerts::start(alert_settings(config, &blueprint.secrets), clock, &common.lines).map_err(|why| failed(&why))?;
 
@@ -298,7 +298,6 @@ fn first_status(config: &Config, setup: &Setup, clock: Clock) -> Status {
     status.consecutive_losses = setup.consecutive_losses;
     status.trigger = Some(config.feeds.volume_stream());
     status.confirmations_min = u32::try_from(config.params.confirmations_min).unwrap_or(u32::MAX);
-    feeds::mark_needed(config, &mut status);
     status
 }
 

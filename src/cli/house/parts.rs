@@ -14,7 +14,9 @@ use crate::sys::clock::Clock;
 use crate::sys::net::{ConnectBudget, Endpoint, HttpClient, Link, LinkConfig, Net, Resolver, TlsContext};
 use crate::telemetry::Line;
 use crate::threads::helpers::alerts::{AlertSettings, Pace, Slack, Telegram};
-use crate::threads::helpers::pollers::{LlamaSettings, PollerSettings, PumpSettings};
+use crate::threads::helpers::pollers::{
+    ApiKey, CoinGeckoSettings, LlamaSettings, PollerSettings, PumpSettings, SolPriceSettings,
+};
 use crate::threads::ingest::IngestLinks;
 use crate::topology::{Layout, ThreadWishes};
 use crate::types::record::PauseReason;
@@ -26,6 +28,7 @@ use crate::venue::binance_spot::candles::Interval;
 use crate::venue::binance_spot::market::{MarketSession, MarketSettings, StaleAfter};
 use crate::venue::binance_spot::sign::Signer;
 use crate::venue::binance_spot::trade::{Bounds, TradeSession, TradeSettings};
+use crate::venue::sampled::Reading;
 use crate::venue::{defillama, pumpfun};
 use secrecy::ExposeSecret;
 
@@ -240,7 +243,7 @@ fn needed(config: &Config) -> [i64; StreamId::ALL.len()] {
 }
 
 /// The slow volume feeds.
-pub fn pollers(config: &Config, ledger: &Ledger, clock: Clock) -> Result<PollerSettings, Failure> {
+pub fn pollers(config: &Config, secrets: &Secrets, ledger: &Ledger, clock: Clock) -> Result<PollerSettings, Failure> {
     let (ends, feeds) = (&config.endpoints, &config.feeds);
     let since = clock.now().plus(-PUMP_MEMORY_NS);
     let kept = ledger.volumes_since(StreamId::PumpFun, since).map_err(|why| Failure::new(exit::FAILED, &why))?;
@@ -258,7 +261,35 @@ pub fn pollers(config: &Config, ledger: &Ledger, clock: Clock) -> Result<PollerS
         poll_ns: feeds.defillama_poll_ns,
         reader: defillama::Settings { slugs: feeds.defillama_slugs.clone(), settle_ns: feeds.defillama_settle_ns },
     });
-    Ok(PollerSettings { defillama, pumpfun, ca_file: ends.ca_file.clone(), ..PollerSettings::default() })
+    let coingecko = coingecko(config, secrets, ledger, since)?;
+    let symbol = config.symbols.spot.to_string();
+    let sol_prices = Some(SolPriceSettings { base_url: ends.binance_rest.clone(), symbol });
+    let ca_file = ends.ca_file.clone();
+    Ok(PollerSettings { defillama, pumpfun, coingecko, sol_prices, ca_file, ..PollerSettings::default() })
+}
+
+/// CoinGecko, unless it is left out or comes over the bus.
+fn coingecko(
+    config: &Config,
+    secrets: &Secrets,
+    ledger: &Ledger,
+    since: Time,
+) -> Result<Option<CoinGeckoSettings>, Failure> {
+    let feeds = &config.feeds;
+    let Some(url) = config.endpoints.coingecko.as_ref().filter(|_| !feeds.is_from_bus(StreamId::CoinGecko)) else {
+        return Ok(None);
+    };
+    let kept = ledger.volumes_since(StreamId::CoinGecko, since).map_err(|why| Failure::new(exit::FAILED, &why))?;
+    let is_pro = url.contains("pro-api");
+    let header = if is_pro { "x-cg-pro-api-key" } else { "x-cg-demo-api-key" };
+    let key = secrets.coingecko_key.as_ref();
+    Ok(Some(CoinGeckoSettings {
+        base_url: url.clone(),
+        category: feeds.coingecko_category.clone(),
+        poll_ns: feeds.coingecko_poll_ns,
+        key: key.map(|key| ApiKey { header, value: key.expose_secret().to_owned() }),
+        readings: kept.into_iter().map(|(at, usd)| Reading { at, usd }).collect(),
+    }))
 }
 
 /// What there is to tell of the journal that earlier runs left.

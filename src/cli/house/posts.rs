@@ -51,16 +51,18 @@ pub fn posts(
     price_at: PriceAt,
 ) -> Result<Vec<Box<dyn Post>>, Failure> {
     let mut posts: Vec<Box<dyn Post>> = Vec::new();
-    if let Some(url) = &ground.config.endpoints.kraken_ws {
+    let feeds = &ground.config.feeds;
+    let comes_by_bus = |stream: StreamId| feeds.is_from_bus(stream);
+    if let Some(url) = ground.config.endpoints.kraken_ws.as_ref().filter(|_| !comes_by_bus(StreamId::KrakenBook)) {
         posts.push(Box::new(ground.kraken(url)?));
     }
-    if ground.config.feeds.dex_book {
+    if feeds.dex_book && !comes_by_bus(StreamId::DexBook) {
         posts.push(Box::new(ground.dex()?));
     }
     if let Some(url) = &ground.config.endpoints.jupiter {
         posts.push(Box::new(ground.ladder(url)?));
     }
-    if ground.config.counts_chain() {
+    if ground.config.counts_chain() && !comes_by_bus(StreamId::PumpChain) {
         posts.push(Box::new(ground.chain(rows, price_at)?));
     }
     Ok(posts)

@@ -108,9 +108,11 @@ impl Source {
         if is_old { (SourceState::Stale, SourceReason::TooOld) } else { self.judged }
     }
 
-    /// Whether it is OK and its volume fell, by however little.
-    pub(super) fn agrees(&self, now: Time, stale_ns: i64) -> bool {
-        self.judged(now, stale_ns).0 == SourceState::Ok && self.sample.now < self.sample.prev
+    /// Whether it is OK and its volume fell by more than `least`, exactly.
+    pub(super) fn agrees(&self, now: Time, stale_ns: i64, least: Ratio) -> bool {
+        let (scale, kept) = (i128::from(RATIO_SCALE), i128::from(RATIO_SCALE) - i128::from(least.0));
+        let has_fallen = i128::from(self.sample.now.0) * scale < i128::from(self.sample.prev.0) * kept;
+        self.judged(now, stale_ns).0 == SourceState::Ok && has_fallen
     }
 
     /// Whether its newest believed word is that volume rose.

@@ -132,7 +132,7 @@ impl Volume {
         let others = || self.sources.iter().zip(VOLUME_STREAMS).filter(|(_, stream)| *stream != source);
         let (mut confirmed, mut contradicted) = (0, 0);
         for (other, _) in others() {
-            confirmed += u8::from(other.agrees(now, params.stale_confirm_ns));
+            confirmed += u8::from(other.agrees(now, params.stale_confirm_ns, params.confirm_drop));
             contradicted += u8::from(other.contradicts(now));
         }
         let (state, reason) = trigger.judged(now, params.stale_volume_ns);

@@ -174,6 +174,7 @@ fn numbers(chance: &mut Chance) -> Params {
         meme_drop: ratio("0.30"),
         meme_drop_sol: Ratio::ZERO, // one source only in this world
         confirmations_min: 0,
+        confirm_drop: Ratio::ZERO,
         meme_recover: Ratio(i64::MIN),
         rsi_max: ratio("45"),
         rsi_exit: Ratio(i64::MAX),

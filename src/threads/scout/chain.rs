@@ -1,14 +1,15 @@
 //! The post of the chain's own volume: log subscriptions of the memecoin programs, pools looked up, hours filled in.
 //!
 //! Runs on: the scout's thread.  Invariants: as of the session; a bucket that closed goes to the ledger, and one that
-//! finds no room there is offered again when it changes; a back-fill is asked for at the start and then once an hour
-//! while something is missing: whole hours first, then the five minutes after them.
+//! finds no room there is offered again when it changes; a back-fill is asked for at the start and then again and
+//! again while something is missing: whole hours first, then the five minutes after them.
 
 use super::{Around, Heard, Post, Rest};
 use crate::sys::net::link::TOKENS_PER_LINK;
 use crate::sys::net::{ConnId, DownReason, FrameVerdict, Link, LinkHandler, Outbox};
 use crate::telemetry::lines::rfc3339_us;
 use crate::types::chain::{BucketSource, VolumeBucket};
+use crate::types::event::StreamState;
 use crate::types::time::NANOS_PER_SEC;
 use crate::types::{Price, StreamId, Time};
 use crate::venue::pumpchain::backfill::bitquery::{self, Grain};
@@ -20,7 +21,7 @@ use std::io;
 
 const STREAMS: [StreamId; 1] = [StreamId::PumpChain];
 /// Between two requests for what is missing.
-const BACKFILL_EVERY_NS: i64 = 3_600 * NANOS_PER_SEC;
+const BACKFILL_EVERY_NS: i64 = 900 * NANOS_PER_SEC;
 /// The same after one that failed.
 const BACKFILL_RETRY_NS: i64 = 60 * NANOS_PER_SEC;
 
@@ -59,6 +60,8 @@ pub struct ChainPost {
     rows: Sender<VolumeBucket>,
     closed_due: Time,
     mid_at: Time,
+    /// Since when the stream is stale; `None` = it is not.
+    deaf_since: Option<Time>,
     opened: u64,
 }
 
@@ -68,6 +71,8 @@ struct Ear<'a> {
     heard: &'a mut Heard,
 }
 
+/// A subscription that nobody answers, or that has gone dead, is silence on a connection that lives: made anew after this.
+const DEAF_NS_MAX: i64 = 30 * NANOS_PER_SEC;
 /// How often closed buckets are looked for.
 const CLOSED_EVERY_NS: i64 = NANOS_PER_SEC;
 
@@ -93,6 +98,7 @@ impl ChainPost {
             rows,
             closed_due: Time::NONE,
             mid_at: Time::NONE,
+            deaf_since: None,
             opened: 0,
         }
     }
@@ -121,6 +127,17 @@ impl ChainPost {
         self.session.pools_request(&wanted, 1, &mut self.body);
         if self.rest.post(&self.body, now) {
             self.asked = Some(wanted);
+        }
+    }
+
+    /// Connects anew where silence lasts.
+    fn mind_silence(&mut self, now: Time, heard: &mut Heard) {
+        if self.session.state() != Some(StreamState::Stale) {
+            self.deaf_since = None;
+        } else if now.since(*self.deaf_since.get_or_insert(now)) > DEAF_NS_MAX {
+            log::warn!("the log subscriptions have been silent for too long: connecting anew");
+            self.deaf_since = Some(now);
+            self.link.reset(now, &mut Ear { session: &mut self.session, opened: &mut self.opened, heard });
         }
     }
 
@@ -202,10 +219,11 @@ impl Post for ChainPost {
             self.session.on_mid(mid, mid_at);
         }
         self.session.on_timer(now, &mut |event| heard.events.push(event));
+        self.mind_silence(now, heard);
         self.ask_pools(now);
+        self.fill_in(mid, now);
         if now >= self.closed_due {
             self.closed_due = now.plus(CLOSED_EVERY_NS);
-            self.fill_in(mid, now);
             keep(&self.rows, self.session.take_closed(now));
         }
     }

@@ -58,15 +58,17 @@ pub fn frame(bytes: &[u8]) -> Result<Frame<'_>, DecodeError> {
         return Err(DecodeError::TooLong { got: bytes.len() });
     }
     let (mut is_logs, mut refused, mut id, mut result, mut params) = (false, false, None, None, None);
+    let mut parts = None;
     let mut scan = Scanner::new(bytes);
     scan.object(|scan, key| match key {
         b"method" => scan.string().map(|method| is_logs = method == b"logsNotification"),
         b"error" => scan.skip().map(|()| refused = true),
         b"id" => number_or_other(scan).map(|number| id = number),
         b"result" => number_or_other(scan).map(|number| result = number),
+        b"params" if is_logs => parts_of(scan).map(|found| parts = Some(found)),
         b"params" => {
             params = Some(scan.at());
-            scan.skip()
+            scan.skip() // whose they are, a method behind them will say
         }
         _ => scan.skip(),
     })?;
@@ -74,8 +76,11 @@ pub fn frame(bytes: &[u8]) -> Result<Frame<'_>, DecodeError> {
     if refused {
         return Ok(Frame::Refused);
     }
-    match (is_logs, params, id, result) {
-        (true, Some(at), ..) => notification(Scanner::starting_at(bytes, at)).map(Frame::Logs),
+    if let (true, None, Some(at)) = (is_logs, &parts, params) {
+        parts = Some(parts_of(&mut Scanner::starting_at(bytes, at))?);
+    }
+    match (is_logs, parts, id, result) {
+        (true, Some(parts), ..) => parts.whole().map(Frame::Logs),
         (true, None, ..) => Err(DecodeError::Missing { name: "params" }),
         (false, _, Some(id), Some(subscription)) => Ok(Frame::Ack { id, subscription }),
         _ => Ok(Frame::Other),
@@ -104,7 +109,20 @@ struct Parts<'a> {
     logs: Option<usize>,
 }
 
-fn notification<'a>(mut scan: Scanner<'a>) -> Result<Notification<'a>, DecodeError> {
+impl<'a> Parts<'a> {
+    fn whole(self) -> Result<Notification<'a>, DecodeError> {
+        let missing = |name| DecodeError::Missing { name };
+        Ok(Notification {
+            slot: self.slot.ok_or(missing("slot"))?,
+            subscription: self.subscription.ok_or(missing("subscription"))?,
+            signature: self.signature.ok_or(missing("signature"))?,
+            failed: self.failed.ok_or(missing("err"))?,
+            logs: self.logs,
+        })
+    }
+}
+
+fn parts_of<'a>(scan: &mut Scanner<'a>) -> Result<Parts<'a>, DecodeError> {
     let mut parts = Parts::default();
     scan.object(|scan, key| match key {
         b"subscription" => scan.unsigned().map(|number| parts.subscription = Some(number)),
@@ -118,14 +136,7 @@ fn notification<'a>(mut scan: Scanner<'a>) -> Result<Notification<'a>, DecodeErr
         }),
         _ => scan.skip(),
     })?;
-    let missing = |name| DecodeError::Missing { name };
-    Ok(Notification {
-        slot: parts.slot.ok_or(missing("slot"))?,
-        subscription: parts.subscription.ok_or(missing("subscription"))?,
-        signature: parts.signature.ok_or(missing("signature"))?,
-        failed: parts.failed.ok_or(missing("err"))?,
-        logs: parts.logs,
-    })
+    Ok(parts)
 }
 
 fn value<'a>(scan: &mut Scanner<'a>, key: &[u8], parts: &mut Parts<'a>) -> Result<(), DecodeError> {

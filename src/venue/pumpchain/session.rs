@@ -438,6 +438,10 @@ impl ChainSession {
     pub fn counters(&self) -> &Counters {
         &self.counters
     }
+    /// State of the stream; `None` before anything happened.
+    pub fn state(&self) -> Option<StreamState> {
+        self.state
+    }
     /// The newest slot told of.
     pub fn slot(&self) -> u64 {
         self.slot
