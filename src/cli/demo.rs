@@ -74,8 +74,6 @@ fn show(args: &DemoArgs) -> Result<(), Failure> {
     let settings = ServerSettings { listen, scenario, tls: None, clock };
     let venue = Server::start(settings).map_err(|why| failed(&why))?;
     aim_at(&mut config, &mut secrets, &venue);
-    config.feeds.dex_book = false;
-    config.feeds.chain_scope = crate::config::ChainScope::Off;
     config.ops.listen = args.ops;
     let dir = args.data_dir.clone().unwrap_or_else(|| fresh_dir(clock));
     config.storage.data_dir.clone_from(&dir);
@@ -127,9 +125,11 @@ fn aim_at(config: &mut Config, secrets: &mut Secrets, venue: &Handle) {
     ends.solana_ws = venue.ws_url("/solana");
     ends.solana_rpc = venue.http_url("/solana");
     ends.defillama = Some(venue.http_url("/llama"));
-    ends.kraken_ws = None;
-    ends.jupiter = None;
-    ends.coingecko = None;
+    ends.kraken_ws = Some(venue.ws_url("/kraken/ws"));
+    ends.kraken_rest = venue.http_url("/kraken");
+    ends.jupiter = Some(venue.http_url("/jupiter"));
+    ends.coingecko = Some(venue.http_url("/coingecko"));
+    ends.bitquery = Some(venue.http_url("/bitquery"));
     ends.pumpfun = Some(venue.http_url("/pump/volume"));
     ends.telegram = venue.http_url("/telegram");
     ends.slack = None;

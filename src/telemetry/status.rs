@@ -81,6 +81,10 @@ pub struct Status {
     pub decision: Option<(&'static str, Value)>,
     /// Each volume source heard of.
     pub volumes: Vec<VolumeStatus>,
+    /// The source whose samples trigger; `None` = not known.
+    pub trigger: Option<StreamId>,
+    /// So many others must be able to confirm it.
+    pub confirmations_min: u32,
     /// Highest bid of all venues: whose, price, size.
     pub best_bid: Option<(StreamId, Price, Qty)>,
     /// Lowest ask of all venues.
@@ -117,6 +121,8 @@ impl Status {
             orders_unknown: 0,
             decision: None,
             volumes: Vec::new(),
+            trigger: None,
+            confirmations_min: 0,
             best_bid: None,
             best_ask: None,
             dex_divergence: None,
@@ -145,6 +151,7 @@ impl Status {
                 None => reasons.push(format!("stream {} has not come up yet", stream.name())),
             }
         }
+        self.volume_reasons(&mut reasons);
         reasons.extend(self.pauses.iter().map(|reason| format!("paused: {}", reason.name())));
         if self.orders_unknown > 0 {
             reasons.push(format!("{} order(s) in an unknown state", self.orders_unknown));
@@ -152,6 +159,24 @@ impl Status {
         reasons.extend(self.ledger_fault.iter().map(|why| format!("ledger: {why}")));
         reasons.extend(self.journal_fault.iter().map(|why| format!("journal: {why}")));
         reasons
+    }
+
+    /// The trigger cannot be believed, or too few others could bear it out.
+    fn volume_reasons(&self, reasons: &mut Vec<String>) {
+        let Some(trigger) = self.trigger else { return };
+        match self.volumes.iter().find(|volume| volume.source == trigger) {
+            Some(volume) if volume.state == SourceState::Ok => {}
+            Some(volume) => {
+                let (state, why) = (source_name(volume.state), volume.reason.name());
+                reasons.push(format!("volume source {} is {state} ({why})", trigger.name()));
+            }
+            None => reasons.push(format!("volume source {} has told nothing yet", trigger.name())),
+        }
+        let is_able = |volume: &&VolumeStatus| volume.source != trigger && volume.state == SourceState::Ok;
+        let able = self.volumes.iter().filter(is_able).count();
+        if able < self.confirmations_min as usize {
+            reasons.push(format!("volume: {able} of {} confirmations can be had", self.confirmations_min));
+        }
     }
 
     /// The body of `/readyz`.
@@ -262,6 +287,22 @@ impl Board {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_trigger_that_is_not_ok_and_confirmations_that_cannot_be_had_are_named() {
+        let mut status = Status::new(Time(1), "paper", "SOLUSDT".to_owned(), 1);
+        (status.started_up, status.trigger, status.confirmations_min) = (true, Some(StreamId::PumpChain), 1);
+        let none = "volume: 0 of 1 confirmations can be had";
+        assert_eq!(status.reasons(Time(2)), ["volume source pump_chain has told nothing yet", none]);
+        let of = |source, state, reason| VolumeStatus { source, drop: Ratio::ZERO, state, reason, at: Time(1) };
+        status.volumes = vec![of(StreamId::PumpChain, SourceState::Missing, SourceReason::WarmingUp)];
+        assert_eq!(status.reasons(Time(2)), ["volume source pump_chain is MISSING (warming_up)", none]);
+        status.volumes = vec![
+            of(StreamId::PumpChain, SourceState::Ok, SourceReason::None),
+            of(StreamId::DefiLlama, SourceState::Ok, SourceReason::None),
+        ];
+        assert_eq!(status.reasons(Time(2)), Vec::<String>::new());
+    }
 
     #[test]
     fn ready_means_that_no_reason_is_left() {

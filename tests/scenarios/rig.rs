@@ -129,7 +129,8 @@ pub struct Rig {
 }
 
 impl Rig {
-    /// Venues and files, no child yet. `overrides` is TOML over [`CONFIG`]; `shape` may change the scenario.
+    /// Venues and files, no child yet. `overrides` is TOML over [`CONFIG`], where `{http}` and `{ws}` stand for the
+    /// venues' addresses; `shape` may change the scenario.
     pub fn open(overrides: &str, shape: impl FnOnce(&mut Scenario)) -> Rig {
         Rig::open_at(SocketAddr::from(([127, 0, 0, 1], 0)), None, overrides, shape)
     }
@@ -147,6 +148,7 @@ impl Rig {
         let venue = Server::start(settings).expect("a free port");
         let mut config: toml::Table = CONFIG.parse().expect("good TOML");
         merge(&mut config, endpoints(&venue).parse().expect("good TOML"));
+        let overrides = overrides.replace("{http}", &venue.http_url("")).replace("{ws}", &venue.ws_url(""));
         merge(&mut config, overrides.parse().expect("the test's overrides are TOML"));
         let dir = fresh_dir();
         std::fs::write(dir.join("config.toml"), config.to_string()).expect("a writable folder");

@@ -296,6 +296,8 @@ fn first_status(config: &Config, setup: &Setup, clock: Clock) -> Status {
     let mut status = Status::new(clock.now(), config.mode.name(), config.symbols.spot.to_string(), setup.epoch);
     status.pauses = setup.paused.iter().collect();
     status.consecutive_losses = setup.consecutive_losses;
+    status.trigger = Some(config.feeds.volume_stream());
+    status.confirmations_min = u32::try_from(config.params.confirmations_min).unwrap_or(u32::MAX);
     status
 }
 

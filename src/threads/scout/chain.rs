@@ -2,7 +2,7 @@
 //!
 //! Runs on: the scout's thread.  Invariants: as of the session; a bucket that closed goes to the ledger, and one that
 //! finds no room there is offered again when it changes; a back-fill is asked for at the start and then again and
-//! again while something is missing.
+//! again while something is missing: whole hours first, then the five minutes after them.
 
 use super::{Around, Heard, Post, Rest};
 use crate::sys::net::link::TOKENS_PER_LINK;
@@ -25,6 +25,9 @@ const BACKFILL_EVERY_NS: i64 = 900 * NANOS_PER_SEC;
 /// The same after one that failed.
 const BACKFILL_RETRY_NS: i64 = 60 * NANOS_PER_SEC;
 
+/// How far back today's price may stand in for one that nobody told.
+const MID_STANDS_IN_NS: i64 = 3 * 3_600 * NANOS_PER_SEC;
+
 /// What a past hour's SOL cost; `None` = not known.
 pub type PriceAt = Box<dyn Fn(Time) -> Option<Price> + Send>;
 
@@ -33,13 +36,15 @@ pub struct Backfill {
     rest: Rest,
     price_at: PriceAt,
     due: Time,
-    asked: Option<(Time, Time)>,
+    asked: Option<(Time, Time, Grain)>,
+    /// Hours were told; next the buckets after them.
+    rest_is_next: bool,
 }
 
 impl Backfill {
     /// Around a client of the hosted counter; `price_at` turns its dollars into SOL.
     pub fn new(rest: Rest, price_at: PriceAt) -> Backfill {
-        Backfill { rest, price_at, due: Time::NONE, asked: None }
+        Backfill { rest, price_at, due: Time::NONE, asked: None, rest_is_next: false }
     }
 }
 
@@ -136,34 +141,53 @@ impl ChainPost {
         }
     }
 
-    fn fill_in(&mut self, now: Time) {
+    /// `mid` stands in for hours whose price nobody told: the running one, and those since the start.
+    fn fill_in(&mut self, mid: Price, now: Time) {
         let Some(fill) = &mut self.backfill else { return };
-        if let Some((since, till)) = fill.asked {
-            let Some(answer) = fill.rest.turn(now) else { return };
-            fill.asked = None;
-            let rows = match answer {
-                Ok(answer) => bitquery::rows(answer.status, answer.body, Grain::Hour, since, till)
-                    .map_err(|why| log::warn!("the back-fill cannot be used: {why}")),
-                Err(()) => Err(()),
-            };
-            fill.due = now.plus(if rows.is_ok() { BACKFILL_EVERY_NS } else { BACKFILL_RETRY_NS });
-            if let Ok(rows) = rows {
-                let filled = self.session.on_backfill(BucketSource::Bitquery, &rows, now, &fill.price_at);
-                log::info!("the back-fill brought {} hours, {filled} buckets were filled in", rows.len());
-            }
+        if fill.asked.is_some() {
+            hear_backfill(fill, &mut self.session, mid, now);
             return;
         }
-        if now < fill.due {
+        if now < fill.due || mid.0 <= 0 {
             return;
         }
-        let Some((since, till)) = self.session.backfill_wanted(now) else { return };
-        let body = bitquery::request(self.settings.venues, Grain::Hour, &rfc3339_us(since), &rfc3339_us(till));
+        let is_rest = std::mem::take(&mut fill.rest_is_next);
+        let (wanted, grain) = match is_rest {
+            true => (self.session.backfill_rest_wanted(now), Grain::FiveMinutes),
+            false => (self.session.backfill_wanted(now), Grain::Hour),
+        };
+        let Some((since, till)) = wanted else {
+            fill.rest_is_next = !is_rest;
+            fill.due = if is_rest { now.plus(BACKFILL_EVERY_NS) } else { now };
+            return;
+        };
+        let body = bitquery::request(self.settings.venues, grain, &rfc3339_us(since), &rfc3339_us(till));
         if fill.rest.post(body.as_bytes(), now) {
-            fill.asked = Some((since, till));
+            fill.asked = Some((since, till, grain));
         } else {
             fill.due = now.plus(BACKFILL_RETRY_NS);
         }
     }
+}
+
+/// The answer to the question that is out, if it is there.
+fn hear_backfill(fill: &mut Backfill, session: &mut ChainSession, mid: Price, now: Time) {
+    let Some((since, till, grain)) = fill.asked else { return };
+    let Some(answer) = fill.rest.turn(now) else { return };
+    fill.asked = None;
+    let rows = answer.and_then(|answer| {
+        let rows = bitquery::rows(answer.status, answer.body, grain, since, till);
+        rows.map_err(|why| log::warn!("the back-fill cannot be used: {why}"))
+    });
+    let Ok(rows) = rows else {
+        fill.due = now.plus(BACKFILL_RETRY_NS);
+        return;
+    };
+    let price_at = |at: Time| (fill.price_at)(at).or((now.since(at) <= MID_STANDS_IN_NS).then_some(mid));
+    let filled = session.on_backfill(BucketSource::Bitquery, &rows, now, price_at);
+    log::info!("the back-fill brought {} rows, {filled} buckets were filled in", rows.len());
+    fill.rest_is_next = grain == Grain::Hour;
+    fill.due = if fill.rest_is_next { now } else { now.plus(BACKFILL_EVERY_NS) };
 }
 
 /// Buckets to the ledger's thread; one that finds no room comes again with the next change of its bucket.
@@ -197,9 +221,9 @@ impl Post for ChainPost {
         self.session.on_timer(now, &mut |event| heard.events.push(event));
         self.mind_silence(now, heard);
         self.ask_pools(now);
+        self.fill_in(mid, now);
         if now >= self.closed_due {
             self.closed_due = now.plus(CLOSED_EVERY_NS);
-            self.fill_in(now);
             keep(&self.rows, self.session.take_closed(now));
         }
     }

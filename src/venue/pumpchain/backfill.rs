@@ -122,6 +122,16 @@ pub(super) fn wanted(buckets: &Buckets, now: Time) -> Option<(Time, Time)> {
     Some((hour(first), hour(last + HOUR_BUCKETS)))
 }
 
+/// The buckets after the last settled hour that have been over for as long and are not whole: what hours leave out.
+pub(super) fn rest_wanted(buckets: &Buckets, now: Time) -> Option<(Time, Time)> {
+    let settled = now.plus(-SETTLED_NS).0.div_euclid(BUCKET_NS);
+    let mut lacking = (settled / HOUR_BUCKETS * HOUR_BUCKETS..settled).filter(|number| !buckets.is_whole(*number));
+    let first = lacking.next()?;
+    let last = lacking.next_back().unwrap_or(first);
+    let at = |number: i64| Time(number.saturating_mul(BUCKET_NS));
+    Some((at(first), at(last + 1)))
+}
+
 /// Rows in order of time, those of one span added up; a sum that does not fit is no volume.
 fn merged(mut rows: Vec<HourRow>) -> Vec<HourRow> {
     rows.sort_by_key(|row| row.start);

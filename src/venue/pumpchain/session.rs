@@ -297,6 +297,7 @@ impl ChainSession {
             self.turn_to(StreamState::Gap, recv, emit);
         }
         self.turn_to(StreamState::Up, recv, emit);
+        self.told_at = Time::NONE; // who lost us waits for the next sample
     }
 
     /// Notes the time that a program was not heard, up to `now`.
@@ -414,12 +415,19 @@ impl ChainSession {
         now: Time,
         price_at: impl FnMut(Time) -> Option<Price>,
     ) -> usize {
+        self.told_at = Time::NONE; // the windows are others now
         fill(&mut self.buckets, source, rows, now, price_at)
     }
 
     /// The span of whole hours within the last 48 that somebody else should fill; `None` if nothing is missing.
     pub fn backfill_wanted(&self, now: Time) -> Option<(Time, Time)> {
         super::backfill::wanted(&self.buckets, now)
+    }
+
+    /// The same in buckets for the hour that runs, or has only just ended: without it a window begun late in an hour
+    /// lacks too much to be believed until the next one.
+    pub fn backfill_rest_wanted(&self, now: Time) -> Option<(Time, Time)> {
+        super::backfill::rest_wanted(&self.buckets, now)
     }
 
     /// The buckets, to look at.

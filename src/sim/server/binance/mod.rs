@@ -51,6 +51,8 @@ const VIEW_TRADES: usize = 64;
 /// Keep the random choices of one seed apart from each other.
 const NOISE_SALT: u64 = 0x6e6f_6973;
 const WOBBLE_SALT: u64 = 0x776f_6262;
+/// Hours of history beside the scenario's own candles, all at its newest price: what SOL cost on the days before.
+const HOURS: usize = 96;
 /// Age at which the venue cuts a WebSocket.
 const LIFETIME_NS: i64 = 86_400_000 * NANOS_PER_MILLI;
 
@@ -155,6 +157,10 @@ impl Venue {
             Price(scenario.history_close(index as u32).0 + offset)
         };
         self.market.seed_history(&mut self.exchange, now, *interval, history.candles as usize, close);
+        if *interval != Interval::H1 {
+            let newest = scenario.history_close(history.candles.saturating_sub(1));
+            self.market.seed_history(&mut self.exchange, now, Interval::H1, HOURS, |_| newest);
+        }
     }
 
     /// One step of the market: to `target`, give or take the noise; `None` leaves it where the live feed put it.
