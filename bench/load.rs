@@ -54,7 +54,7 @@ use chain_desk::{START_S, sol_pool};
 use flood::STREAMS;
 use rig::house::{self, ScoutRoom};
 use rig::report::{self, Figures, Spread};
-use rig::usage::{cpu_ns, rss_mb};
+use rig::usage::{own_cpu_ns, rss_mb, schedstat};
 use rig::venue::Trigger;
 use tide::{Tide, be_the_tide};
 
@@ -259,7 +259,7 @@ fn run(tide: Tide, parks: bool) -> Value {
 /// Follows the venue through its phases. Output: each phase, the shares of a core beside what the venue said; its last word.
 fn follow(hear: &mut impl FnMut() -> Value, phase: &AtomicUsize, clock: Clock) -> (Vec<Value>, Value) {
     let mut phases = Vec::new();
-    let cpu = || (clock.now(), cpu_ns("trading"), cpu_ns("scout"));
+    let cpu = || (clock.now(), schedstat("trading"), schedstat("scout"));
     let mut from = cpu();
     loop {
         let mut line = hear();
@@ -270,8 +270,9 @@ fn follow(hear: &mut impl FnMut() -> Value, phase: &AtomicUsize, clock: Clock) -
             phase.store(0, Ordering::Relaxed);
             let to = cpu();
             let percent = |ns: i64| ns as f64 / to.0.since(from.0) as f64 * 100.0;
-            line["trading_percent"] = json!(percent(to.1 - from.1));
-            line["scout_percent"] = json!(percent(to.2 - from.2));
+            line["trading_percent"] = json!(percent(to.1[0] - from.1[0]));
+            line["scout_percent"] = json!(percent(to.2[0] - from.2[0]));
+            line["trading_waits_percent"] = json!(percent(to.1[1] - from.1[1]));
             phases.push(line);
         } else {
             return (phases, line);
@@ -345,12 +346,13 @@ fn sum_up(seen: &Seen, phases: &[Value], done: &Value, (memory, trades, full): (
         "reconnects": seen.reconnects, "late_ns": done["late_ns"], "overtaken": done["overtaken"],
         "trading_percent": [mean("trading_percent", false), mean("trading_percent", true)],
         "scout_percent": [mean("scout_percent", false), mean("scout_percent", true)],
+        "trading_waits_percent": [mean("trading_waits_percent", false), mean("trading_waits_percent", true)],
         "rss_mb": memory, "phases": phases,
     })
 }
 
 fn sum_of(values: &Value) -> f64 {
-    values.as_object().map_or(0.0, |map| map.values().filter_map(Value::as_f64).sum())
+    values.as_object().map_or(0.0, |map| map.values().filter_map(Value::as_f64).fold(0.0, |sum, value| sum + value))
 }
 
 fn judge(seen: &Value, memory: &Value) -> Vec<Value> {
@@ -366,6 +368,10 @@ fn judge(seen: &Value, memory: &Value) -> Vec<Value> {
     println!(
         "share of a core, % [without, with]: trading {} scout {}; rss {} MB",
         seen["trading_percent"], seen["scout_percent"], seen["rss_mb"]
+    );
+    println!(
+        "share of the time that the trading thread was ready and had no core, %: {}",
+        seen["trading_waits_percent"]
     );
     println!("p50 of tick-to-trade, ns, phase by phase: {}", seen["tick_to_trade_p50_each"]);
     println!("from memory: {memory}");
@@ -411,17 +417,16 @@ fn judge(seen: &Value, memory: &Value) -> Vec<Value> {
     ]
 }
 
-/// The decoders of the scout's feeds alone, on the engine's core.
+/// The decoders of the scout's feeds alone, on the engine's core, in time of that core: neighbours do not count.
 fn from_memory() -> Value {
     _ = cores::pin_current(ENGINE_CORE); // unpinned is only noisier
-    let clock = Clock::start();
-    let (chain, bytes) = chain_ns(clock);
-    let (kraken, dex) = (kraken_ns(clock), dex_ns(clock));
+    let (chain, bytes) = chain_ns();
+    let (kraken, dex) = (kraken_ns(), dex_ns());
     json!({"chain_frame_ns": chain, "chain_frame_bytes": bytes, "chain_frames_s": 1e9 / chain, "kraken_book_ns": kraken, "dex_account_ns": dex})
 }
 
 /// Mean time of a log frame through the counter, and its mean length; two in ten are of failed transactions.
-fn chain_ns(clock: Clock) -> (f64, u64) {
+fn chain_ns() -> (f64, u64) {
     let mut rig = chain_desk::Rig::new(Venues::CurveAndAmm);
     rig.session = ChainSession::new(Settings { seed: 11, ..Settings::default() });
     rig.session.on_mid(chain_desk::price("150"), rig.now);
@@ -430,7 +435,7 @@ fn chain_ns(clock: Clock) -> (f64, u64) {
     rig.answer_pools(sol_pool);
     let mut logs = Program::ALL.map(|program| frames::logs(program, START_S));
     let (mut bytes, mut frame) = (0, 0);
-    let from = clock.now();
+    let from = own_cpu_ns();
     for number in 0..FRAMES {
         let log = &mut logs[(number % 2) as usize][frame];
         frame = if number % 2 == 1 { (frame + 1) % 10 } else { frame };
@@ -438,13 +443,13 @@ fn chain_ns(clock: Clock) -> (f64, u64) {
         bytes += text.len() as u64;
         assert!(rig.session.on_frame(1, text, rig.now, &mut |_| {}).is_ok());
     }
-    let took = clock.now().since(from);
+    let took = own_cpu_ns() - from;
     assert_eq!(rig.session.counters().trades, FRAMES * 8 / 10 + u64::from(frames::POOLS));
     (took as f64 / FRAMES as f64, bytes / FRAMES)
 }
 
 /// Mean time of a book message of one level, its checksum over twenty levels included.
-fn kraken_ns(clock: Clock) -> f64 {
+fn kraken_ns() -> f64 {
     let (snapshot, mut updates) = frames::kraken_book();
     let mut rig = kraken_desk::Rig::new(KrakenSettings::new(kraken_desk::sol()));
     rig.open(1);
@@ -452,29 +457,27 @@ fn kraken_ns(clock: Clock) -> f64 {
     rig.sent().iter().for_each(|request| rig.grant(1, request));
     rig.hear(&snapshot).expect("a snapshot");
     let count = updates.len();
-    let from = clock.now();
+    let from = own_cpu_ns();
     for number in 0..FRAMES {
         let text = updates[number as usize % count].text(number);
         assert!(rig.session.on_frame(1, text, rig.now, &mut |_| {}, &mut |_| {}).is_ok());
     }
-    let took = clock.now().since(from);
+    let took = own_cpu_ns() - from;
     assert!(rig.session.book().is_some(), "every checksum held");
     took as f64 / FRAMES as f64
 }
 
 /// Mean time of an account of forty orders.
-fn dex_ns(clock: Clock) -> f64 {
+fn dex_ns() -> f64 {
     let (accounts, mut session) = (frames::dex_accounts(), dex_desk::opened());
-    let (mut took, mut told) = (0, 0_u64);
-    for hundred in 0..FRAMES / 10_000 {
-        let texts: Vec<Vec<u8>> =
-            (0..100).map(|at| dex_desk::notice(1_000 + hundred * 100 + at, &accounts[(at % 2) as usize])).collect();
-        let from = clock.now();
-        for text in &texts {
-            assert!(session.on_frame(1, text, dex_desk::s(1), &mut |_| told += 1).is_ok());
-        }
-        took += clock.now().since(from);
+    let count = FRAMES / 100;
+    let texts: Vec<Vec<u8>> = (0..count).map(|at| dex_desk::notice(1_000 + at, &accounts[(at % 2) as usize])).collect();
+    let mut told = 0_u64;
+    let from = own_cpu_ns();
+    for text in &texts {
+        assert!(session.on_frame(1, text, dex_desk::s(1), &mut |_| told += 1).is_ok());
     }
-    assert_eq!(told, FRAMES / 100 + 1, "each account is a new book, and the stream came up");
-    took as f64 / (FRAMES / 100) as f64
+    let took = own_cpu_ns() - from;
+    assert_eq!(told, count + 1, "each account is a new book, and the stream came up");
+    took as f64 / count as f64
 }

@@ -37,7 +37,7 @@ const TRICKLE: i64 = 2;
 /// Pause between two batches; no divisor of the triggers' period, so that a trigger meets every phase of it.
 const BATCH_NS: i64 = 700_000;
 /// More than so much time is not made up for.
-const LATE_NS_MAX: i64 = 50 * NANOS_PER_MILLI;
+const LATE_NS_MAX: i64 = 500 * NANOS_PER_MILLI;
 /// Ticks before the chain is told of.
 const PRICE_TICKS: u64 = 2;
 /// How often requests are looked for.
@@ -130,8 +130,8 @@ impl Flood {
         self.open.iter().all(|open| *open)
     }
 
-    /// Writes what is due by now, and answers what was asked.
-    pub fn turn(&mut self, venue: &mut Venue, loaded: bool) {
+    /// Writes what is due by now, and answers what was asked. Output: false = it was too early for the next batch.
+    pub fn turn(&mut self, venue: &mut Venue, loaded: bool) -> bool {
         let now = venue.now();
         if now.since(self.listened) >= LISTEN_NS {
             self.listened = now;
@@ -139,7 +139,7 @@ impl Flood {
         }
         let passed = now.since(self.last);
         if passed < BATCH_NS {
-            return;
+            return false;
         }
         self.last = now;
         self.lost_ns += (passed - LATE_NS_MAX).max(0);
@@ -170,6 +170,7 @@ impl Flood {
         self.chain.write(chain);
         self.dex.write(dex);
         self.bufs.iter_mut().for_each(Vec::clear);
+        true
     }
 
     /// Trades are of this second.

@@ -170,9 +170,9 @@ pub fn kraken_ticker_and_trade() -> (Vec<Template>, Vec<Template>) {
     (vec![ticker("1.00000000"), ticker("1.50000000")], vec![trade])
 }
 
-/// Ticks of either standing top, four sizes each: every one is news.
+/// Ticks of either standing top, four sizes each, none the script's own: every one is news.
 pub fn bbo((bid, ask): (&str, &str)) -> Vec<Template> {
-    let sizes = ["31.21000000", "30.05000000", "12.48300000", "77.00000000"];
+    let sizes = ["31.22000000", "30.05000000", "12.48300000", "77.00000000"];
     sizes
         .map(|size| {
             Template::new(&format!(

@@ -1,12 +1,13 @@
 //! The venue of the load bench as a process of its own: triggers at a steady pace, low tide and high tide in turn.
 //!
-//! Runs on: the first core, which the scout shares: between its jobs it yields.
+//! Runs on: the first core, which the scout shares: between its jobs it sleeps.
 //! Invariants: both tides have the same triggers; what is counted begins after a settling time.
 
 use std::io::Read as _;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::thread::yield_now;
+use std::thread::park_timeout;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use sol_volume_bot::sys::cores;
@@ -28,6 +29,9 @@ const OPEN_NS_MAX: i64 = 20 * NANOS_PER_SEC;
 const UP_NS: i64 = 4 * NANOS_PER_SEC;
 /// For the last messages to be read.
 const DRAIN_NS: i64 = NANOS_PER_SEC;
+
+/// Longest sleep: a third of the pause between two batches.
+const SLEEP: Duration = Duration::from_micros(230);
 
 /// One run, as the command line says it.
 #[derive(Clone, Copy, Debug)]
@@ -62,8 +66,9 @@ struct Sea {
 impl Sea {
     fn idle(&mut self, loaded: bool) {
         self.venue.idle();
-        self.flood.turn(&mut self.venue, loaded);
-        yield_now(); // the scout has this core too
+        if !self.flood.turn(&mut self.venue, loaded) {
+            park_timeout(SLEEP); // the scout has this core too
+        }
     }
     fn idle_until(&mut self, until: Time, loaded: bool) {
         while self.venue.now() < until {
@@ -135,7 +140,7 @@ pub fn be_the_tide(tide: Tide) {
     let drained = sea.venue.now().plus(DRAIN_NS);
     while sea.venue.now() < drained {
         sea.venue.idle();
-        yield_now();
+        park_timeout(SLEEP);
     }
     println!("{}", sea.result());
     _ = std::io::stdin().read(&mut [0]); // ends with the other side

@@ -6,11 +6,26 @@ use std::fs;
 
 /// Time on a core of the thread `name` of this process, ns.
 pub fn cpu_ns(name: &str) -> i64 {
+    schedstat(name)[0]
+}
+
+/// The same, and the time it was ready and had to wait for a core.
+pub fn schedstat(name: &str) -> [i64; 2] {
     let tasks = fs::read_dir("/proc/self/task").expect("procfs").flatten();
     let mut found =
         tasks.filter(|task| fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.trim() == name));
-    let stat = found.next().and_then(|task| fs::read_to_string(task.path().join("schedstat")).ok());
-    stat.and_then(|text| text.split(' ').next()?.parse().ok()).unwrap_or(0)
+    let text = found.next().and_then(|task| fs::read_to_string(task.path().join("schedstat")).ok());
+    two_numbers(&text.unwrap_or_default())
+}
+
+/// Time on a core of the calling thread, ns.
+pub fn own_cpu_ns() -> i64 {
+    two_numbers(&fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default())[0]
+}
+
+fn two_numbers(text: &str) -> [i64; 2] {
+    let mut numbers = text.split(' ').map(|number| number.parse().unwrap_or(0));
+    std::array::from_fn(|_| numbers.next().unwrap_or(0))
 }
 
 /// Resident memory of this process, MB.
