@@ -5,7 +5,6 @@
 //! agents on core 1, the other side writes from core 0 as fast as it can; book ticks and trades (no depth there: its
 //! snapshot would come by REST).
 
-use std::fs;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,6 +26,7 @@ mod rig;
 use rig::house::{self, market_settings};
 use rig::report;
 use rig::stages::Sweeper;
+use rig::usage::{cpu_ns, rss_mb};
 use rig::venue::{Doors, Trigger, Venue};
 
 const FRAMES: u64 = 1_000_000;
@@ -144,22 +144,6 @@ fn from_socket(clock: Clock) -> (f64, u64) {
     over.store(true, Ordering::Release);
     writer.join().expect("the writer");
     (notes as f64 / taken_last.since(from) as f64 * 1e9, market.full_total())
-}
-
-/// Time on a core of the thread `name` of this process, ns.
-fn cpu_ns(name: &str) -> i64 {
-    let tasks = fs::read_dir("/proc/self/task").expect("procfs").flatten();
-    let mut found =
-        tasks.filter(|task| fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.trim() == name));
-    let stat = found.next().and_then(|task| fs::read_to_string(task.path().join("schedstat")).ok());
-    stat.and_then(|text| text.split(' ').next()?.parse().ok()).unwrap_or(0)
-}
-
-/// Resident memory of this process, MB.
-fn rss_mb() -> f64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let kb = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().split(' ').next()?.parse::<f64>().ok());
-    kb.unwrap_or(0.0) / 1_024.0
 }
 
 /// Percent of a core that a parked engine takes: at `PACED` messages a second, and at rest; and its memory.

@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use ring::rand::SystemRandom;
 use ring::signature::Ed25519KeyPair;
 use sol_volume_bot::engine::{Engine, OpenPosition, PauseSet, Setup};
-use sol_volume_bot::ring::{EventItem, Gauge, LatestMid, Sender};
+use sol_volume_bot::ring::{EventItem, Gauge, LatestMid, LatestSlot, Sender};
 use sol_volume_bot::sys::clock::Clock;
 use sol_volume_bot::sys::heartbeat::{Figures, Heartbeat};
 use sol_volume_bot::sys::kill::KillSwitch;
@@ -24,6 +24,7 @@ use sol_volume_bot::threads::gateway::{Gateway, GatewayWatch};
 use sol_volume_bot::threads::hot::{Hot, HotView};
 use sol_volume_bot::threads::ingest::{Ingest, IngestLinks};
 use sol_volume_bot::threads::runner::{Agent, Runner, Work};
+use sol_volume_bot::threads::scout::ScoutRings;
 use sol_volume_bot::topology::{ColdRings, Layout, Plan, Runners, ThreadWishes, Wiring, plan, wire};
 use sol_volume_bot::types::event::{
     Candle, ClockOffset, SourceReason, SourceState, StreamState, VolumeDefinition, VolumeSample,
@@ -236,10 +237,29 @@ pub struct House {
     pub clock: Clock,
     /// The thread, not yet started.
     pub runner: Runner,
+    /// Depth and overflow of all rings.
+    pub gauges: Vec<Arc<Gauge>>,
+    /// Where a scout would live.
+    pub scout: ScoutRoom,
+}
+
+/// What a scout is built from; without one the engine hears no further feed.
+pub struct ScoutRoom {
+    /// To the engine and to the cold side.
+    pub rings: ScoutRings,
+    /// Its thread, not yet started.
+    pub runner: Runner,
+    /// Sockets' common ground.
+    pub net: Net,
 }
 
 /// Builds the agents. `spin_ns`: `None` = spin for ever, else park after so long.
 pub fn build(doors: Doors<'_>, trigger: Trigger, core: usize, spin_ns: Option<i64>) -> House {
+    build_with(doors, doors.addrs[0], trigger, core, spin_ns) // nothing is asked by REST
+}
+
+/// The same with an address that answers what is asked by REST.
+pub fn build_with(doors: Doors<'_>, rest: SocketAddr, trigger: Trigger, core: usize, spin_ns: Option<i64>) -> House {
     let wishes = ThreadWishes {
         layout: Some(Layout::Fused),
         cores: vec![core, 0],
@@ -264,11 +284,15 @@ pub fn build(doors: Doors<'_>, trigger: Trigger, core: usize, spin_ns: Option<i6
         link.register(&registry, number * TOKENS_PER_LINK).expect("tokens");
         link
     });
-    let rest = Endpoint::parse(&format!("http://{}", doors.addrs[0])).expect("an endpoint"); // nothing is asked of it
+    let rest = Endpoint::parse(&format!("http://{rest}")).expect("an endpoint");
     let links = IngestLinks { market, slots: vec![slots], rest: HttpClient::new(rest, net.clone(), 1 << 20) };
     let market = wiring.market.gauge();
     let mid = Arc::new(LatestMid::new());
+    let slot = Arc::new(LatestSlot::new());
     let ingest = Ingest::new(links, market_settings(), clock, (wiring.market, wiring.journal_ingest), Arc::clone(&mid));
+    let ingest = ingest.with_slot(Arc::clone(&slot));
+    let (events, notes) = (wiring.scout, wiring.journal_scout);
+    let scout_rings = ScoutRings { events, notes, slot, mid: Arc::clone(&mid) };
     let view = Arc::new(HotView::default());
     let beating = Beating::start(clock);
     let hot = Hot::new(Engine::new(setup(trigger, 1, clock.now())), clock, wiring.hot, Arc::clone(&view));
@@ -293,7 +317,9 @@ pub fn build(doors: Doors<'_>, trigger: Trigger, core: usize, spin_ns: Option<i6
     let rings = (wiring.command, wiring.report, wiring.journal_gateway);
     let gateway = Gateway::new(orders, session(), clock, rings, watch).with_heartbeat(page);
     let runner = runners.trading.remove(0);
-    House { ingest, hot: trader, gateway, cold: wiring.cold, engines, has_traded, market, kill, clock, runner }
+    let scout = ScoutRoom { rings: scout_rings, runner: runners.scout, net };
+    let (cold, gauges) = (wiring.cold, wiring.gauges);
+    House { ingest, hot: trader, gateway, cold, engines, has_traded, market, kill, clock, runner, gauges, scout }
 }
 
 /// What the market session follows.

@@ -11,4 +11,5 @@ pub mod house;
 pub mod peer;
 pub mod report;
 pub mod stages;
+pub mod usage;
 pub mod venue;

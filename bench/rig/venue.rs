@@ -80,6 +80,7 @@ impl Doors {
             clock,
             slot: 1_000,
             update: 1,
+            is_high: true,
             order_id: 1_000,
             pair: None,
             buf: vec![],
@@ -114,6 +115,8 @@ pub struct Venue {
     clock: Clock,
     slot: u64,
     update: u64,
+    /// Which of the two tops of book stands.
+    is_high: bool,
     order_id: i64,
     pair: Option<Pair>,
     buf: Vec<u8>,
@@ -200,6 +203,16 @@ impl Venue {
         self.market.write(frames);
     }
 
+    /// Number of a further tick, and the top of book that stands.
+    pub fn tick(&mut self) -> (u64, (&'static str, &'static str)) {
+        self.update += 1;
+        (400_900_000 + self.update, if self.is_high { ("161.50", "161.51") } else { ("161.00", "161.01") })
+    }
+    /// The newest slot told.
+    pub fn slot(&self) -> u64 {
+        self.slot
+    }
+
     /// Answers what comes while nothing else is to do.
     pub fn idle(&mut self) {
         if self.orders.read() > 0 {
@@ -222,9 +235,9 @@ impl Venue {
         self.market.flush();
     }
     fn quote_text(&mut self) -> usize {
-        self.update += 1;
-        let (bid, ask) = if self.update.is_multiple_of(2) { ("161.00", "161.01") } else { ("161.50", "161.51") };
-        let (update, sizes) = (400_900_000_u64 + self.update, ("31.21", "40.66"));
+        self.is_high = !self.is_high;
+        let (update, (bid, ask)) = self.tick();
+        let sizes = ("31.21", "40.66");
         self.market.prepare(&format!(
             r#"{{"stream":"solusdt@bookTicker","data":{{"u":{update},"s":"SOLUSDT","b":"{bid}","B":"{}","a":"{ask}","A":"{}"}}}}"#,
             sizes.0, sizes.1
