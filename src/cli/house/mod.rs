@@ -6,7 +6,7 @@
 mod feeds;
 mod parts;
 mod past;
-mod posts;
+pub mod posts;
 mod standing;
 
 use feeds::SlowRing;

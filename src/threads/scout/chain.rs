@@ -5,6 +5,7 @@
 //! while something is missing.
 
 use super::{Around, Heard, Post, Rest};
+use crate::ring::Tap;
 use crate::sys::net::link::TOKENS_PER_LINK;
 use crate::sys::net::{ConnId, DownReason, FrameVerdict, Link, LinkHandler, Outbox};
 use crate::telemetry::lines::rfc3339_us;
@@ -19,6 +20,9 @@ use mio::Registry;
 use std::io;
 
 const STREAMS: [StreamId; 1] = [StreamId::PumpChain];
+/// What a recording calls the answers about pools, and the questions.
+const POOLS_SOURCE: &str = "solana_rpc:getMultipleAccounts";
+const POOLS_ASKED_SOURCE: &str = "solana_rpc_asked:getMultipleAccounts";
 /// Between two requests for what is missing.
 const BACKFILL_EVERY_NS: i64 = 3_600 * NANOS_PER_SEC;
 /// The same after one that failed.
@@ -92,11 +96,12 @@ impl ChainPost {
         }
     }
 
-    fn hear_pools(&mut self, now: Time) {
+    fn hear_pools(&mut self, now: Time, tap: &Tap) {
         let Some(asked) = self.asked.as_ref() else { return };
         match self.rest.turn(now) {
             None => return,
             Some(Ok(answer)) if answer.status == 200 => {
+                tap.frame(POOLS_SOURCE, answer.recv, answer.body);
                 if let Err(why) = self.session.on_pools(asked, answer.body, now) {
                     log::warn!("the pools' accounts cannot be read: {why}");
                 }
@@ -107,7 +112,8 @@ impl ChainPost {
         self.asked = None; // what was not answered is wanted again
     }
 
-    fn ask_pools(&mut self, now: Time) {
+    /// The question is recorded as well: an answer does not say whose accounts it holds.
+    fn ask_pools(&mut self, now: Time, tap: &Tap) {
         if self.asked.is_some() || self.rest.is_busy() {
             return;
         }
@@ -115,18 +121,24 @@ impl ChainPost {
         self.body.clear();
         self.session.pools_request(&wanted, 1, &mut self.body);
         if self.rest.post(&self.body, now) {
+            tap.frame(POOLS_ASKED_SOURCE, now, &self.body);
             self.asked = Some(wanted);
         }
     }
 
-    fn fill_in(&mut self, now: Time) {
+    fn fill_in(&mut self, now: Time, tap: &Tap) {
         let Some(fill) = &mut self.backfill else { return };
         if let Some((since, till)) = fill.asked {
             let Some(answer) = fill.rest.turn(now) else { return };
             fill.asked = None;
             let rows = match answer {
-                Ok(answer) => bitquery::rows(answer.status, answer.body, Grain::Hour, since, till)
-                    .map_err(|why| log::warn!("the back-fill cannot be used: {why}")),
+                Ok(answer) => {
+                    if answer.status == 200 {
+                        tap.frame("bitquery", answer.recv, answer.body);
+                    }
+                    bitquery::rows(answer.status, answer.body, Grain::Hour, since, till)
+                        .map_err(|why| log::warn!("the back-fill cannot be used: {why}"))
+                }
                 Err(()) => Err(()),
             };
             fill.due = now.plus(if rows.is_ok() { BACKFILL_EVERY_NS } else { BACKFILL_RETRY_NS });
@@ -167,7 +179,7 @@ impl Post for ChainPost {
         }
     }
     fn turn(&mut self, now: Time, heard: &mut Heard) -> usize {
-        self.hear_pools(now);
+        self.hear_pools(now, &heard.tap);
         let mut ear = Ear { session: &mut self.session, opened: &mut self.opened, heard };
         self.link.turn(now, &mut ear)
     }
@@ -178,10 +190,10 @@ impl Post for ChainPost {
             self.session.on_mid(mid, mid_at);
         }
         self.session.on_timer(now, &mut |event| heard.events.push(event));
-        self.ask_pools(now);
+        self.ask_pools(now, &heard.tap);
         if now >= self.closed_due {
             self.closed_due = now.plus(CLOSED_EVERY_NS);
-            self.fill_in(now);
+            self.fill_in(now, &heard.tap);
             keep(&self.rows, self.session.take_closed(now));
         }
     }
@@ -215,6 +227,7 @@ impl LinkHandler for Ear<'_> {
 
     fn on_frame(&mut self, conn: ConnId, frame: &[u8], recv: Time, _out: &mut Outbox<'_>) -> FrameVerdict {
         let heard = &mut *self.heard;
+        heard.tap.frame("solana_logs", recv, frame);
         match self.session.on_frame(conn.0, frame, recv, &mut |event| heard.events.push(event)) {
             Ok(FrameKind::Data) => FrameVerdict::Data,
             Ok(FrameKind::Control) => FrameVerdict::Control,
