@@ -1,45 +1,35 @@
 //! `record`: what the sockets and polls deliver, raw, to disk, for a test, a replay or an argument.
 //!
-//! Thread: main waits; the market's agent, the pollers and the recorder have threads of their own.
+//! Thread: main waits; the market's agent, the scout, the pollers and the recorder have threads of their own.
 //! Invariants: no key is read and no order can be sent: there is no order connection, no engine; stdout gets JSON lines.
+
+mod ears;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use flate2::bufread::MultiGzDecoder;
 use serde_json::{Map, Value, json};
 
-use super::house::{self, VENUE};
 use super::{Failure, exit, logger, words};
-use crate::config::{self, Config, Env, Secrets};
+use crate::config::{self, Config, Env};
 use crate::ledger::recording::{self, ClosedFile, RECORDINGS_DIR, Writer, WriterSettings};
-use crate::ledger::{Ledger, Market};
-use crate::ring::{EventItem, LatestMid, Receiver, Tap, TapSpec, ring, tap};
+use crate::ring::{TapSpec, tap};
 use crate::sys::clock::Clock;
-use crate::sys::net::link::TOKENS_PER_LINK;
 use crate::sys::signals::Signals;
 use crate::telemetry::{Line, Lines};
 use crate::threads::helpers::pollers::{PollerSettings, Pollers};
 use crate::threads::helpers::recorder::{Recorded, Recorder};
-use crate::threads::ingest::Ingest;
-use crate::threads::runner::{Agent, IdleStrategy, Runner, RunnerSpec, Work};
-use crate::topology::{JOURNAL_INGEST, MARKET};
 use crate::types::Time;
-use crate::types::record::WireNote;
-use crate::types::time::NANOS_PER_MILLI;
+use ears::Ears;
 
 /// How often the wait looks at the signals.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How long a poller may take to end.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Longest sleep of the market's thread.
-const SLEEP_NS_MAX: i64 = 20 * NANOS_PER_MILLI;
 const BYTES_PER_MIB: u64 = 1 << 20;
 
 /// Arguments of `record`.
@@ -81,22 +71,37 @@ pub enum Feed {
     Binance,
     /// Solana slots.
     Solana,
+    /// Kraken's book, ticker and trades.
+    Kraken,
+    /// The market account of a Solana exchange.
+    Dex,
+    /// Jupiter quotes.
+    Jupiter,
+    /// Memecoin trades on the chain.
+    Chain,
     /// DeFiLlama volumes.
     Defillama,
     /// pump.fun volume.
     Pumpfun,
+    /// CoinGecko categories.
+    Coingecko,
 }
 
 impl Feed {
     /// Whether a source is of this feed.
     fn has(self, source: &str) -> bool {
-        let begins = match self {
-            Feed::Binance => "binance_",
-            Feed::Solana => "solana_",
-            Feed::Defillama => "defillama",
-            Feed::Pumpfun => "pumpfun",
+        let begins: &[&str] = match self {
+            Feed::Binance => &["binance_"],
+            Feed::Solana => &["solana_ws"],
+            Feed::Kraken => &["kraken_"],
+            Feed::Dex => &["dex_ws", "solana_rpc:getAccountInfo"],
+            Feed::Jupiter => &["jupiter"],
+            Feed::Chain => &["solana_logs", "solana_rpc:getMultipleAccounts", "solana_rpc_asked:", "bitquery"],
+            Feed::Defillama => &["defillama"],
+            Feed::Pumpfun => &["pumpfun"],
+            Feed::Coingecko => &["coingecko"],
         };
-        source.starts_with(begins)
+        begins.iter().any(|begin| source.starts_with(begin))
     }
 }
 
@@ -130,23 +135,24 @@ fn configured(path: &Path) -> Result<Config, Failure> {
 }
 
 fn record(args: &RecordArgs) -> Result<(), Failure> {
-    let config = configured(&args.config)?;
+    let mut config = configured(&args.config)?;
+    ears::leave_out(&mut config, &args.streams);
     logger::start();
     let signals = Signals::install().map_err(|why| failed(&why))?;
     let clock = Clock::start();
     let (tap, tapped) = tap(TapSpec::DEFAULT);
     let feeds = args.streams.clone();
     let keep = move |source: &str| feeds.is_empty() || feeds.iter().any(|feed| feed.has(source));
-    // The market's sockets first: what the configuration has wrong shows here, before a folder is made.
-    let market = MarketThread::build(&config, clock, tap.clone())?;
-    let pollers = PollerSettings { tap, ..poller_settings(&config, &args.streams, clock)? };
+    // The sockets first: what the configuration has wrong shows here, before a folder is made.
+    let ears = Ears::build(&config, clock, &tap)?;
+    let pollers = PollerSettings { tap, ..ears::poller_settings(&config, clock)? };
     let mut lines = Lines::new(Box::new(io::stdout()));
     let told = move |file: &ClosedFile| {
         lines.put(&closed_line(file, clock.now()));
         lines.flush();
     };
     let recorder = Recorder::start(writer(args)?, tapped, clock, keep, told).map_err(|why| failed(&why))?;
-    let market = market.start(clock)?;
+    let ears = ears.start(clock)?;
     let note = |note| log::info!("volume source: {note}");
     let pollers = Pollers::start(pollers, clock, |_| {}, note).map_err(|why| Failure::new(exit::BAD_CONFIG, &why))?;
 
@@ -155,7 +161,7 @@ fn record(args: &RecordArgs) -> Result<(), Failure> {
     while !signals.stop_asked() && clock.now() < until && !recorder.has_ended() {
         std::thread::park_timeout(LOOK_EVERY);
     }
-    let undecodable = market.stop();
+    let undecodable = ears.stop();
     pollers.stop(PATIENCE);
     let recorded = recorder.stop().map_err(|why| failed(&why))?;
     say(&recorded_line(&recorded, undecodable, clock.now()));
@@ -164,99 +170,6 @@ fn record(args: &RecordArgs) -> Result<(), Failure> {
         return Err(Failure::new(exit::UNREACHABLE, &why));
     }
     Ok(())
-}
-
-/// The slow feeds that are configured and wanted. They need a ledger for what they remember; this one remembers nothing.
-fn poller_settings(config: &Config, wanted: &[Feed], clock: Clock) -> Result<PollerSettings, Failure> {
-    let market = Market { venue: VENUE, symbol: config.symbols.spot };
-    let ledger = Ledger::in_memory(market).map_err(|why| failed(&why))?;
-    let mut settings = house::pollers(config, &Secrets::default(), &ledger, clock)?;
-    let is_wanted = |feed: Feed| wanted.is_empty() || wanted.contains(&feed);
-    settings.defillama = settings.defillama.filter(|_| is_wanted(Feed::Defillama));
-    settings.pumpfun = settings.pumpfun.filter(|_| is_wanted(Feed::Pumpfun));
-    Ok(settings)
-}
-
-/// The market's agent, and whoever empties its rings.
-struct MarketThread {
-    runner: Runner,
-    agents: Vec<Box<dyn Agent>>,
-    undecodable: Arc<AtomicU64>,
-}
-
-struct Running {
-    thread: JoinHandle<()>,
-    stop: Arc<AtomicBool>,
-    undecodable: Arc<AtomicU64>,
-}
-
-impl MarketThread {
-    fn build(config: &Config, clock: Clock, tap: Tap) -> Result<MarketThread, Failure> {
-        let net = house::net(config, clock)?;
-        let settings = house::market_settings(config)?;
-        let mut links = house::ingest_links(config, &settings, &net)?;
-        let idle = IdleStrategy::Park { spin_ns: 0, sleep_ns_max: SLEEP_NS_MAX };
-        let runner = Runner::new(RunnerSpec { name: "ingest", core: None, idle }).map_err(|why| failed(&why))?;
-        let registry = runner.poller().registry().map_err(|why| failed(&why))?;
-        let registered = links
-            .market
-            .register(&registry, 0)
-            .and_then(|()| links.rest.register(&registry, TOKENS_PER_LINK))
-            .and_then(|()| {
-                let slots = links.slots.iter_mut().zip(2..);
-                slots.into_iter().try_for_each(|(link, place)| link.register(&registry, place * TOKENS_PER_LINK))
-            });
-        registered.map_err(|why| failed(&why))?;
-        let ((market, events), (journal, notes)) = (ring(MARKET, None), ring(JOURNAL_INGEST, None));
-        let ingest = Ingest::new(links, settings, clock, (market, journal), Arc::new(LatestMid::new())).with_tap(tap);
-        let undecodable = Arc::new(AtomicU64::new(0));
-        let discard = Discard { events, notes, undecodable: Arc::clone(&undecodable) };
-        Ok(MarketThread { runner, agents: vec![Box::new(ingest), Box::new(discard)], undecodable })
-    }
-
-    fn start(self, clock: Clock) -> Result<Running, Failure> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let thread = self.runner.spawn(self.agents, clock, Arc::clone(&stop)).map_err(|why| failed(&why))?;
-        Ok(Running { thread, stop, undecodable: self.undecodable })
-    }
-}
-
-impl Running {
-    /// Ends it. Output: frames that no codec of ours could read; they are recorded all the same.
-    fn stop(self) -> u64 {
-        self.stop.store(true, Ordering::Release); // pairs with the Acquire in the runner
-        drop(self.thread.join());
-        self.undecodable.load(Ordering::Relaxed) // the thread that counted has ended
-    }
-}
-
-/// Takes what the agent decoded and forgets it: here only the raw frames count.
-struct Discard {
-    events: Receiver<EventItem>,
-    notes: Receiver<WireNote>,
-    undecodable: Arc<AtomicU64>,
-}
-
-impl Agent for Discard {
-    fn turn(&mut self, _now: Time) -> Work {
-        let mut count = 0;
-        while count < MARKET.depth as u32 && self.events.pop().is_some() {
-            count += 1;
-        }
-        while let Some(note) = self.notes.pop() {
-            if matches!(note, WireNote::BadFrame { .. }) {
-                self.undecodable.fetch_add(1, Ordering::Relaxed); // a figure for people
-            }
-        }
-        Work { count }
-    }
-    fn idle(&self) -> bool {
-        self.events.is_empty()
-    }
-    fn deadline(&self) -> Option<Time> {
-        None
-    }
-    fn finish(&mut self, _now: Time) {}
 }
 
 fn import(args: &RecordArgs, file: &Path) -> Result<(), Failure> {

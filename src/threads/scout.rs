@@ -17,7 +17,7 @@ pub use ladder::LadderPost;
 pub use rest::Rest;
 
 use super::runner::{Agent, Work};
-use crate::ring::{EventItem, LatestMid, LatestSlot, Sender};
+use crate::ring::{EventItem, LatestMid, LatestSlot, Sender, Tap};
 use crate::sys::clock::Clock;
 use crate::types::event::{Event, EventKind, StreamState};
 use crate::types::record::WireNote;
@@ -66,6 +66,8 @@ pub struct Heard {
     pub events: Vec<Event>,
     /// For the cold side.
     pub notes: Vec<WireNote>,
+    /// For a recorder: every frame and every good answer as it came.
+    pub tap: Tap,
 }
 
 impl Heard {
@@ -108,6 +110,13 @@ impl Scout {
     /// Around posts that are registered but not connected yet.
     pub fn new(posts: Vec<Box<dyn Post>>, rings: ScoutRings, clock: Clock) -> Scout {
         Scout { posts, rings, clock, heard: Heard::default(), chores_at: Time::NONE, overflowed: false }
+    }
+
+    /// Copies every frame and answer to a recorder.
+    #[must_use]
+    pub fn with_tap(mut self, tap: Tap) -> Scout {
+        self.heard.tap = tap;
+        self
     }
 
     fn tell(&mut self) {

@@ -79,7 +79,7 @@ pub fn setup(epoch: u32) -> Setup {
             fee_maker: Ratio(8),
             fee_taker: Ratio(9),
         },
-        params: params.expect("every key has a value"),
+        params: Params { stop_loss: Price(1), ..params.expect("every key has a value") }, // coins are worth selling
         definition: VolumeDefinition::UtcDay,
         rsi_period: 14,
         candle_s: 300,

@@ -11,6 +11,7 @@ const DAY_NS: i64 = 86_400_000_000_000;
 /// Waits for the order that an entry is.
 fn enters(house: &House, bot: &mut Bot) {
     bot.next("ORDER_SENT", |line| line["verb"] == "place");
+    house.venue.wait_for(PATIENCE, |snapshot| snapshot.received > 0); // sent is not yet read
     assert_eq!(house.placed("order.place"), 1, "one tranche");
 }
 

@@ -106,7 +106,7 @@ fn a_damaged_or_foreign_ledger_ends_with_1_and_keeps_every_byte() {
     for (name, bytes, told) in [
         ("garbage", b"this is no database, but somebody's notes about one\n".repeat(100), "damaged"),
         ("holes", holed, "damaged"),
-        ("version", future, "schema version 99, this program knows 2"),
+        ("version", future, "schema version 99, this program knows 3"),
     ] {
         for beside in ["engine.db-wal", "engine.db-shm"] {
             let _ = fs::remove_file(house.data().join(beside));

@@ -6,7 +6,7 @@
 mod feeds;
 mod parts;
 mod past;
-mod posts;
+pub mod posts;
 mod standing;
 
 use feeds::SlowRing;
@@ -40,7 +40,7 @@ use crate::threads::hot::{Hot, HotView};
 use crate::threads::ingest::{Ingest, IngestLinks};
 use crate::threads::runner::{Agent, Runner};
 use crate::threads::scout::{PriceAt, Scout, ScoutRings};
-use crate::topology::{self, Runners, Wiring};
+use crate::topology::{self, Runners};
 use crate::types::chain::VolumeBucket;
 use crate::types::event::Control;
 use crate::types::{Qty, StreamId};
@@ -162,47 +162,33 @@ pub fn build(blueprint: Blueprint) -> Result<House, Failure> {
     let runners = Runners::open(&plan).map_err(|why| failed(&why))?;
     let wiring = topology::wire(&plan, &runners);
     let view = Arc::new(HotView::default());
-    let Wiring {
-        market,
-        journal_ingest,
-        scout: further,
-        journal_scout,
-        hot,
-        command,
-        report,
-        journal_gateway,
-        slow,
-        control,
-        cold,
-        gauges,
-    } = wiring;
-
     let (links, settings, order_link, session) = connections(&blueprint, (&ground.facts, &ground.past), &runners)?;
     let setup = parts::engine_setup(config, &mut ground.ledger, (&ground.facts, &ground.past), ground.epoch, clock)?;
     let status = first_status(config, &setup, clock);
     ground.journal.start(&setup);
     let watch = gateway_watch(&common, &runners);
     let heartbeat = heartbeat(config, ground.epoch, clock, &ground.past)?;
-    let hot = Hot::new(Engine::new(setup), clock, hot, Arc::clone(&view)).with_heartbeat(heartbeat.clone());
+    let hot = Hot::new(Engine::new(setup), clock, wiring.hot, Arc::clone(&view)).with_heartbeat(heartbeat.clone());
     let (mid, slot) = (Arc::clone(&watch.mid), Arc::new(LatestSlot::new()));
-    let slow = SlowRing::new(slow, &watch.mid, clock);
-    let further = ScoutRings { events: further, notes: journal_scout, slot: Arc::clone(&slot), mid: Arc::clone(&mid) };
+    let slow = SlowRing::new(wiring.slow, &watch.mid, clock);
+    let (slot_told, mid_told) = (Arc::clone(&slot), Arc::clone(&mid));
+    let further = ScoutRings { events: wiring.scout, notes: wiring.journal_scout, slot: slot_told, mid: mid_told };
     let (scout, buckets) = scout(&blueprint, &ground.ledger, &runners.scout, further)?;
-    let ingest = Ingest::new(links, settings, clock, (market, journal_ingest), mid).with_slot(slot);
+    let ingest = Ingest::new(links, settings, clock, (wiring.market, wiring.journal_ingest), mid).with_slot(slot);
     let ingest = ingest.without(feeds::from_bus(config));
-    let gateway = Gateway::new(order_link, session, clock, (command, report, journal_gateway), watch);
+    let rings = (wiring.command, wiring.report, wiring.journal_gateway);
+    let gateway = Gateway::new(order_link, session, clock, rings, watch);
     let agents: [Box<dyn Agent>; 3] =
         [Box::new(ingest), Box::new(hot), Box::new(gateway.with_heartbeat(heartbeat.clone()))];
     let way_in = common.way_in(clock);
     let (operator, lines) = (common.operator, common.lines_rx);
-    let topology::ColdRings { ingest, scout: scouted, hot, gateway } = cold;
+    let (control, gauges) = (wiring.control, wiring.gauges);
+    let topology::ColdRings { ingest, scout: scouted, hot, gateway } = wiring.cold;
     let rings = ColdRings { ingest, scout: scouted, hot, gateway, control, operator, lines, buckets, gauges };
     let (bus_queue, outbox) = feeds::way_out(config, &common.metrics);
     let told = (common.metrics, Arc::clone(&common.board));
     let sinks = sinks(&blueprint, (ground.ledger, ground.journal), told, alerts.as_ref());
-    let needed = NEEDED.into_iter().chain(config.feeds_needed()).collect();
-    let names = ColdNames { venue: VENUE, symbol: config.symbols.spot, needed };
-    let cold = Cold::new(rings, sinks, names, status).with_bus(bus_queue);
+    let cold = Cold::new(rings, sinks, cold_names(config), status).with_bus(bus_queue);
 
     // Before anybody else can say a word.
     let start = start_line(config, ground.epoch, clock).with("ops", ops.addr().to_string());
@@ -210,11 +196,7 @@ pub fn build(blueprint: Blueprint) -> Result<House, Failure> {
     let (pollers, bus) = slow.start(pollers, outbox, &blueprint, &common.lines)?;
     let (stop_trading, stop_cold) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let cold = runners.cold.spawn(vec![Box::new(cold)], clock, Arc::clone(&stop_cold)).map_err(|why| failed(&why))?;
-    let mut trading = set_going(runners.trading, agents, clock, &stop_trading)?;
-    if let Some(scout) = scout {
-        let stop = Arc::clone(&stop_trading);
-        trading.push(runners.scout.spawn(vec![Box::new(scout)], clock, stop).map_err(|why| failed(&why))?);
-    }
+    let trading = set_going(runners.trading, agents, (runners.scout, scout), clock, &stop_trading)?;
     let socket = open_socket(config, &way_in)?;
     let (words, lines, board, lock) = (common.words, common.lines, common.board, ground.lock);
     Ok(House {
@@ -277,16 +259,26 @@ fn gateway_watch(common: &Common, runners: &Runners) -> GatewayWatch {
     GatewayWatch { kill: Arc::clone(&common.kill), mid: Arc::new(LatestMid::new()) }
 }
 
-/// Starts the trading threads.
+/// Names that the facts are filed under, and what `/readyz` waits for.
+fn cold_names(config: &Config) -> ColdNames {
+    let needed = NEEDED.into_iter().chain(config.feeds_needed()).collect();
+    ColdNames { venue: VENUE, symbol: config.symbols.spot, needed }
+}
+
+/// Starts the trading threads, and the scout's if there is one.
 fn set_going(
     runners: Vec<Runner>,
     agents: [Box<dyn Agent>; 3],
+    (scout_runner, scout): (Runner, Option<Scout>),
     clock: Clock,
     stop: &Arc<AtomicBool>,
 ) -> Result<Vec<JoinHandle<()>>, Failure> {
     let mut trading = Vec::new();
     for (runner, agents) in share(runners, agents) {
         trading.push(runner.spawn(agents, clock, Arc::clone(stop)).map_err(|why| failed(&why))?);
+    }
+    if let Some(scout) = scout {
+        trading.push(scout_runner.spawn(vec![Box::new(scout)], clock, Arc::clone(stop)).map_err(|why| failed(&why))?);
     }
     Ok(trading)
 }

@@ -12,6 +12,11 @@ use crate::types::time::NANOS_PER_SEC;
 use crate::types::{EventKind, Time};
 use crate::venue::binance_spot::decode::{self, Frame, Levels, Market};
 use crate::venue::binance_spot::messages;
+use crate::venue::dex::LEVELS_MAX;
+use crate::venue::kraken::decode::Rows;
+use crate::venue::kraken::session::BookDepth;
+use crate::venue::kraken::{self, Pair};
+use crate::venue::manifest::account::WSOL;
 use crate::venue::solana::SlotSession;
 
 const RECORDS_MAX: u64 = 100_000;
@@ -33,6 +38,10 @@ pub struct Probe {
     pub bodies: BTreeMap<String, Vec<u8>>,
     /// Receive time of the first record.
     pub first: Option<Time>,
+    /// The pair that was subscribed to at Kraken, and the depth of its book.
+    pub kraken: Option<(Pair, BookDepth)>,
+    /// Sizes of the sales that Jupiter was asked about, lamports, rising.
+    pub quote_sizes: Vec<u64>,
 }
 
 /// Looks at the beginning. Errors: the recording's.
@@ -55,7 +64,9 @@ pub fn probe(path: &Path) -> Result<Probe, RecordingError> {
                 };
                 _ = slots.on_frame(0, 0, record.bytes, record.recv, &mut |event| hear(event.kind));
             }
+            "kraken_ws" if probe.kraken.is_none() => probe.kraken = subscribed(record.bytes),
             source if source.contains(':') || source == "pumpfun" => {
+                probe.note_quote(source);
                 if source == KLINES && probe.candle_s.is_none() {
                     let candle_s = &mut probe.candle_s;
                     _ = messages::klines(record.bytes, |candle| _ = candle_s.get_or_insert(candle.interval_s));
@@ -70,7 +81,31 @@ pub fn probe(path: &Path) -> Result<Probe, RecordingError> {
     Ok(probe)
 }
 
+/// The book's pair and depth, if a frame of Kraken's grants one.
+fn subscribed(frame: &[u8]) -> Option<(Pair, BookDepth)> {
+    match kraken::decode::frame(frame, &mut Rows::new()) {
+        Ok(kraken::decode::Frame::Ack { pair: Some(pair), depth: Some(depth), .. }) => {
+            BookDepth::of(depth).map(|depth| (pair, depth))
+        }
+        _ => None,
+    }
+}
+
 impl Probe {
+    fn note_quote(&mut self, source: &str) {
+        let Some((head, amount)) = source.rsplit_once("&amount=").filter(|_| source.starts_with("jupiter:")) else {
+            return;
+        };
+        let Ok(amount) = amount.parse() else { return };
+        let is_sale = head.contains(&format!("inputMint={WSOL}&"));
+        let is_full = self.quote_sizes.len() >= LEVELS_MAX;
+        if let Err(at) = self.quote_sizes.binary_search(&amount)
+            && is_sale
+            && !is_full
+        {
+            self.quote_sizes.insert(at, amount);
+        }
+    }
     fn hear_market(&mut self, frame: &[u8], levels: &mut Levels) {
         if self.symbol.is_some() && self.candle_s.is_some() {
             return;

@@ -56,6 +56,13 @@ pub(in crate::sim) struct Notice {
     result: String,
 }
 
+impl Notice {
+    /// One that was recorded.
+    pub(super) fn of(program: Program, result: String) -> Notice {
+        Notice { program, result }
+    }
+}
+
 /// What one PubSub connection subscribed to: the node's numbers and the address that each mentions.
 #[derive(Default)]
 pub(in crate::sim) struct LogSubscriptions(Vec<(u64, String)>);

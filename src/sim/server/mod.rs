@@ -30,6 +30,7 @@ pub(super) mod http;
 pub(super) mod json;
 pub(super) mod kraken;
 mod played;
+mod played_chain;
 mod service;
 pub(super) mod solana;
 pub(super) mod solana_slots;

@@ -3,10 +3,13 @@
 //! Thread: any, under the world's lock.  Invariants: a frame's payload leaves byte for byte; a depth answer is the recorded
 //! snapshot brought forward by the recorded diffs, so a client bridges it to the diffs it hears, whenever it comes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+
+use serde_json::Value;
 
 use super::http::{Request, Response, Verb};
 use super::json::{Obj, array};
+use super::played_chain::PlayedChain;
 use crate::types::Time;
 use crate::types::event::{EventKind, Slot};
 use crate::types::instrument::Symbol;
@@ -17,6 +20,11 @@ use crate::venue::binance_spot::sync::BookSync;
 use crate::venue::solana::SlotSession;
 
 const DEPTH: &str = "binance_rest:/api/v3/depth";
+const ACCOUNT: &str = "solana_rpc:getAccountInfo";
+/// Each amount is a source of its own.
+const QUOTES: &str = "jupiter:";
+/// Quotes kept: some rounds.
+const QUOTES_MAX: usize = 64;
 /// Levels of a depth answer that names no limit, and of one that asks for too many.
 const DEPTH_LEVELS: usize = 100;
 const DEPTH_LEVELS_MAX: usize = 5_000;
@@ -51,6 +59,10 @@ pub(super) struct PlayedMarket {
     levels: Levels,
     sync: BookSync,
     slots: SlotSession,
+    /// Names of the quotes that are kept, the newest last.
+    quotes: VecDeque<String>,
+    /// What Solana's nodes say beside slots.
+    pub(super) chain: PlayedChain,
 }
 
 impl PlayedMarket {
@@ -62,6 +74,8 @@ impl PlayedMarket {
             levels: Levels::new(),
             sync: BookSync::new(),
             slots: SlotSession::new(),
+            quotes: VecDeque::new(),
+            chain: PlayedChain::default(),
         }
     }
 
@@ -80,6 +94,11 @@ impl PlayedMarket {
         match source {
             "binance_stream" => self.hear_market(bytes, now),
             "solana_ws" => self.hear_slot(bytes, now),
+            "dex_ws" | "solana_logs" => {
+                self.chain.hear(bytes);
+                News::Nothing
+            }
+            "kraken_ws" => News::Nothing, // a client's book begins with a snapshot: the built-in Kraken makes its own
             _ => {
                 self.hear_body(source, bytes, now);
                 News::Nothing
@@ -120,6 +139,15 @@ impl PlayedMarket {
         {
             self.sync.on_snapshot(last, &self.levels, now);
         }
+        if source.starts_with(QUOTES) {
+            self.quotes.retain(|known| known != source);
+            self.quotes.push_back(source.to_owned());
+            if self.quotes.len() > QUOTES_MAX
+                && let Some(oldest) = self.quotes.pop_front()
+            {
+                self.bodies.remove(&oldest);
+            }
+        }
         if self.bodies.len() < BODIES_MAX || self.bodies.contains_key(source) {
             self.bodies.insert(source.to_owned(), body.to_vec());
         }
@@ -129,7 +157,15 @@ impl PlayedMarket {
     pub(super) fn rewind(&mut self) {
         self.sync = BookSync::new();
         self.slots = SlotSession::new();
+        self.chain = PlayedChain::default();
         self.queue.clear();
+    }
+
+    /// The recorded account, as the answer to request `id`.
+    pub(super) fn account(&self, id: &Value) -> Option<String> {
+        let mut answer: Value = serde_json::from_slice(self.bodies.get(ACCOUNT)?).ok()?;
+        answer.as_object_mut()?.insert("id".to_owned(), id.clone());
+        Some(answer.to_string())
     }
 
     /// Answers what the recording knows; `None` for everything else.
@@ -137,7 +173,10 @@ impl PlayedMarket {
         if request.verb != Verb::Get {
             return None;
         }
-        let source = source_of(&request.path)?;
+        let mut source = source_of(&request.path)?;
+        if source.starts_with(QUOTES) {
+            source = format!("{source}?{}", request.query);
+        }
         if let Some(book) = self.sync.book().filter(|_| source == DEPTH) {
             return Some(Response::json(200, depth(book, limit_of(&request.query))));
         }

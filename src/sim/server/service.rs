@@ -293,7 +293,7 @@ impl Service {
         let slots =
             if world.slots_stalled { 0..0 } else { self.slot_told.max(world.slot.saturating_sub(8))..world.slot };
         self.slot_told = world.slot;
-        let notices = world.chain.take_notices();
+        let notices = world.take_notices();
         let account = world.account_news();
         let hears_kraken = world.clients.kraken > 0;
         if hears_kraken {

@@ -5,7 +5,7 @@
 
 use super::StartError;
 use super::binance::Venue;
-use super::chain::Chain;
+use super::chain::{Chain, Notice};
 use super::dex::Dex;
 use super::fault::Fault;
 use super::feeds::Feeds;
@@ -196,6 +196,11 @@ impl World {
     pub(super) fn take_public(&mut self, now: Time) -> Vec<(String, String)> {
         let own = self.venue.take_public(now);
         self.played.as_mut().map_or(own, |played| played.take())
+    }
+    /// What is told of memecoin trades next: the recording's own words, where it has any.
+    pub(super) fn take_notices(&mut self) -> Vec<Notice> {
+        let own = self.chain.take_notices();
+        self.played.as_mut().and_then(|played| played.chain.take_notices()).unwrap_or(own)
     }
     pub(in crate::sim) fn deposit(&mut self, asset: &str, amount_e8: i64) {
         self.venue.deposit(asset, amount_e8);

@@ -151,7 +151,7 @@ impl Pollers {
             sources.push(("poll-pumpfun", pump.poll_ns, Box::new(Pump::new(pump, settings.tap.clone())?)));
         }
         if let Some(gecko) = settings.coingecko {
-            sources.push(("poll-coingecko", gecko.poll_ns, Box::new(Gecko::new(gecko))));
+            sources.push(("poll-coingecko", gecko.poll_ns, Box::new(Gecko::new(gecko, settings.tap.clone()))));
         }
         let prices = settings.sol_prices.map(|prices| Arc::new(Mutex::new(HourlyPrices::new(&prices))));
         for (name, poll_ns, source) in sources {

@@ -259,16 +259,17 @@ pub(super) struct Gecko {
     poll: Poll,
     /// The body that a 304 confirms.
     body: Vec<u8>,
+    tap: Tap,
 }
 
 impl Gecko {
-    pub(super) fn new(settings: CoinGeckoSettings) -> Gecko {
+    pub(super) fn new(settings: CoinGeckoSettings, tap: Tap) -> Gecko {
         let mut reader = coingecko::Reader::new(&settings.category);
         reader.restore(settings.readings);
         let base = settings.base_url.trim_end_matches('/');
         let poll = Poll::new(format!("{base}{}", coingecko::CATEGORIES_PATH));
         let poll = settings.key.into_iter().fold(poll, |poll, key| poll.with_secret(key.header, key.value));
-        Gecko { reader, poll_ns: settings.poll_ns, poll, body: Vec::new() }
+        Gecko { reader, poll_ns: settings.poll_ns, poll, body: Vec::new(), tap }
     }
 }
 
@@ -282,6 +283,7 @@ impl Source for Gecko {
         let read = match self.poll.fetch(agent) {
             Ok(fetched) => {
                 if let Fetched::Body(body) = fetched {
+                    self.tap.frame("coingecko:/coins/categories", clock.now(), &body);
                     self.body = body;
                 }
                 self.reader.on_body(&self.body, clock.now()).map(drop).map_err(|error| bad_body(&error))

@@ -5,6 +5,7 @@
 //! again while something is missing: whole hours first, then the five minutes after them.
 
 use super::{Around, Heard, Post, Rest};
+use crate::ring::Tap;
 use crate::sys::net::link::TOKENS_PER_LINK;
 use crate::sys::net::{ConnId, DownReason, FrameVerdict, Link, LinkHandler, Outbox};
 use crate::telemetry::lines::rfc3339_us;
@@ -20,6 +21,9 @@ use mio::Registry;
 use std::io;
 
 const STREAMS: [StreamId; 1] = [StreamId::PumpChain];
+/// What a recording calls the answers about pools, and the questions.
+const POOLS_SOURCE: &str = "solana_rpc:getMultipleAccounts";
+const POOLS_ASKED_SOURCE: &str = "solana_rpc_asked:getMultipleAccounts";
 /// Between two requests for what is missing.
 const BACKFILL_EVERY_NS: i64 = 900 * NANOS_PER_SEC;
 /// The same after one that failed.
@@ -103,11 +107,12 @@ impl ChainPost {
         }
     }
 
-    fn hear_pools(&mut self, now: Time) {
+    fn hear_pools(&mut self, now: Time, tap: &Tap) {
         let Some(asked) = self.asked.as_ref() else { return };
         match self.rest.turn(now) {
             None => return,
             Some(Ok(answer)) if answer.status == 200 => {
+                tap.frame(POOLS_SOURCE, answer.recv, answer.body);
                 if let Err(why) = self.session.on_pools(asked, answer.body, now) {
                     log::warn!("the pools' accounts cannot be read: {why}");
                 }
@@ -118,7 +123,8 @@ impl ChainPost {
         self.asked = None; // what was not answered is wanted again
     }
 
-    fn ask_pools(&mut self, now: Time) {
+    /// The question is recorded as well: an answer does not say whose accounts it holds.
+    fn ask_pools(&mut self, now: Time, tap: &Tap) {
         if self.asked.is_some() || self.rest.is_busy() {
             return;
         }
@@ -126,6 +132,7 @@ impl ChainPost {
         self.body.clear();
         self.session.pools_request(&wanted, 1, &mut self.body);
         if self.rest.post(&self.body, now) {
+            tap.frame(POOLS_ASKED_SOURCE, now, &self.body);
             self.asked = Some(wanted);
         }
     }
@@ -142,10 +149,10 @@ impl ChainPost {
     }
 
     /// `mid` stands in for hours whose price nobody told: the running one, and those since the start.
-    fn fill_in(&mut self, mid: Price, now: Time) {
+    fn fill_in(&mut self, mid: Price, now: Time, tap: &Tap) {
         let Some(fill) = &mut self.backfill else { return };
         if fill.asked.is_some() {
-            hear_backfill(fill, &mut self.session, mid, now);
+            hear_backfill(fill, &mut self.session, mid, (now, tap));
             return;
         }
         if now < fill.due || mid.0 <= 0 {
@@ -170,12 +177,23 @@ impl ChainPost {
     }
 }
 
+/// What a recording calls the rows of a back-fill.
+fn grain_source(grain: Grain) -> &'static str {
+    match grain {
+        Grain::Hour => "bitquery:hours",
+        Grain::FiveMinutes => "bitquery:five_minutes",
+    }
+}
+
 /// The answer to the question that is out, if it is there.
-fn hear_backfill(fill: &mut Backfill, session: &mut ChainSession, mid: Price, now: Time) {
+fn hear_backfill(fill: &mut Backfill, session: &mut ChainSession, mid: Price, (now, tap): (Time, &Tap)) {
     let Some((since, till, grain)) = fill.asked else { return };
     let Some(answer) = fill.rest.turn(now) else { return };
     fill.asked = None;
     let rows = answer.and_then(|answer| {
+        if answer.status == 200 {
+            tap.frame(grain_source(grain), answer.recv, answer.body);
+        }
         let rows = bitquery::rows(answer.status, answer.body, grain, since, till);
         rows.map_err(|why| log::warn!("the back-fill cannot be used: {why}"))
     });
@@ -183,7 +201,8 @@ fn hear_backfill(fill: &mut Backfill, session: &mut ChainSession, mid: Price, no
         fill.due = now.plus(BACKFILL_RETRY_NS);
         return;
     };
-    let price_at = |at: Time| (fill.price_at)(at).or((now.since(at) <= MID_STANDS_IN_NS).then_some(mid));
+    let stands_in = |at: Time| mid.0 > 0 && now.since(at) <= MID_STANDS_IN_NS;
+    let price_at = |at: Time| (fill.price_at)(at).or(stands_in(at).then_some(mid));
     let filled = session.on_backfill(BucketSource::Bitquery, &rows, now, price_at);
     log::info!("the back-fill brought {} rows, {filled} buckets were filled in", rows.len());
     fill.rest_is_next = grain == Grain::Hour;
@@ -208,7 +227,7 @@ impl Post for ChainPost {
         }
     }
     fn turn(&mut self, now: Time, heard: &mut Heard) -> usize {
-        self.hear_pools(now);
+        self.hear_pools(now, &heard.tap);
         let mut ear = Ear { session: &mut self.session, opened: &mut self.opened, heard };
         self.link.turn(now, &mut ear)
     }
@@ -220,8 +239,8 @@ impl Post for ChainPost {
         }
         self.session.on_timer(now, &mut |event| heard.events.push(event));
         self.mind_silence(now, heard);
-        self.ask_pools(now);
-        self.fill_in(mid, now);
+        self.ask_pools(now, &heard.tap);
+        self.fill_in(mid, now, &heard.tap);
         if now >= self.closed_due {
             self.closed_due = now.plus(CLOSED_EVERY_NS);
             keep(&self.rows, self.session.take_closed(now));
@@ -257,6 +276,7 @@ impl LinkHandler for Ear<'_> {
 
     fn on_frame(&mut self, conn: ConnId, frame: &[u8], recv: Time, _out: &mut Outbox<'_>) -> FrameVerdict {
         let heard = &mut *self.heard;
+        heard.tap.frame("solana_logs", recv, frame);
         match self.session.on_frame(conn.0, frame, recv, &mut |event| heard.events.push(event)) {
             Ok(FrameKind::Data) => FrameVerdict::Data,
             Ok(FrameKind::Control) => FrameVerdict::Control,

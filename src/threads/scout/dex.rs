@@ -39,6 +39,7 @@ impl DexPost {
         match self.rest.turn(now) {
             None => {}
             Some(Ok(answer)) if answer.status == 200 => {
+                heard.tap.frame("solana_rpc:getAccountInfo", answer.recv, answer.body);
                 let taken = self.session.on_snapshot(answer.body, answer.recv, &mut |event| heard.events.push(event));
                 if let Err(why) = taken {
                     log::warn!("the DEX market account cannot be used: {why}");
@@ -111,6 +112,7 @@ impl LinkHandler for Ear<'_> {
 
     fn on_frame(&mut self, conn: ConnId, frame: &[u8], recv: Time, _out: &mut Outbox<'_>) -> FrameVerdict {
         let heard = &mut *self.heard;
+        heard.tap.frame("dex_ws", recv, frame);
         match self.session.on_frame(conn.0, frame, recv, &mut |event| heard.events.push(event)) {
             Ok(FrameKind::Data) => FrameVerdict::Data,
             Ok(FrameKind::Control) => FrameVerdict::Control,

@@ -4,6 +4,7 @@
 //! only by the session's word; the book itself is proven by its checksum with every message.
 
 use super::{Around, Heard, Post, Rest};
+use crate::ring::Tap;
 use crate::sys::net::link::TOKENS_PER_LINK;
 use crate::sys::net::{ConnId, DownReason, FrameVerdict, Link, LinkHandler, Outbox, Target};
 use crate::types::{StreamId, Time};
@@ -34,16 +35,19 @@ impl KrakenPost {
         KrakenPost { link, rest, settings, session: KrakenSession::new(settings), opened: 0 }
     }
 
-    fn hear_audit(&mut self, now: Time) {
+    fn hear_audit(&mut self, now: Time, tap: &Tap) {
         match self.rest.turn(now) {
             None => {}
-            Some(Ok(answer)) if answer.status == 200 => match self.session.on_audit(answer.body, answer.recv) {
-                Ok(Some(finding)) if !finding.agrees => {
-                    log::warn!("Kraken's REST book disagrees with ours: {finding:?}")
+            Some(Ok(answer)) if answer.status == 200 => {
+                tap.frame("kraken_rest:/0/public/Depth", answer.recv, answer.body);
+                match self.session.on_audit(answer.body, answer.recv) {
+                    Ok(Some(finding)) if !finding.agrees => {
+                        log::warn!("Kraken's REST book disagrees with ours: {finding:?}")
+                    }
+                    Ok(_) => {}
+                    Err(why) => log::warn!("the audit of Kraken's book failed: {why}"),
                 }
-                Ok(_) => {}
-                Err(why) => log::warn!("the audit of Kraken's book failed: {why}"),
-            },
+            }
             Some(answer) => {
                 if let Ok(answer) = answer {
                     log::warn!("the audit of Kraken's book failed: HTTP status {}", answer.status);
@@ -61,7 +65,7 @@ impl Post for KrakenPost {
     }
     fn turn(&mut self, now: Time, heard: &mut Heard) -> usize {
         if self.rest.is_busy() {
-            self.hear_audit(now);
+            self.hear_audit(now, &heard.tap);
         }
         let mut ear = Ear { session: &mut self.session, opened: &mut self.opened, heard };
         self.link.turn(now, &mut ear)
@@ -107,6 +111,7 @@ impl LinkHandler for Ear<'_> {
 
     fn on_frame(&mut self, conn: ConnId, frame: &[u8], recv: Time, out: &mut Outbox<'_>) -> FrameVerdict {
         let heard = &mut *self.heard;
+        heard.tap.frame("kraken_ws", recv, frame);
         let mut send = |text: &[u8]| {
             if let Err(why) = out.text(text) {
                 log::warn!("a request to Kraken was not written: {why}");

@@ -13,13 +13,15 @@ pub struct LadderPost {
     rest: Rest,
     settings: LadderSettings,
     session: LadderSession,
+    /// What a recorder is to call the answer that is awaited: kept where there is one.
+    source: String,
 }
 
 impl LadderPost {
     /// Around a client that is not connected yet. Errors: sizes or pace that cannot be used.
     pub fn new(rest: Rest, settings: LadderSettings) -> Result<LadderPost, SettingsError> {
         let session = LadderSession::new(settings.clone())?;
-        Ok(LadderPost { rest, settings, session })
+        Ok(LadderPost { rest, settings, session, source: String::new() })
     }
 }
 
@@ -31,10 +33,14 @@ impl Post for LadderPost {
         if !self.rest.is_busy() {
             return 0;
         }
-        let mut emit = |event| heard.events.push(event);
+        let Heard { events, tap, .. } = heard;
+        let mut emit = |event| events.push(event);
         match self.rest.turn(now) {
             None => return 0,
             Some(Ok(answer)) => {
+                if answer.status == 200 {
+                    tap.frame(&self.source, answer.recv, answer.body);
+                }
                 let taken = self.session.on_answer(answer.status, answer.body, answer.recv, &mut emit);
                 if let Err(why) = taken {
                     log::warn!("a Jupiter quote cannot be used: {why}");
@@ -48,11 +54,14 @@ impl Post for LadderPost {
         let now = around.now;
         self.session.on_slot(around.slot);
         self.session.on_timer(now, &mut |event| heard.events.push(event));
-        if !self.rest.is_busy()
-            && let Some(path) = self.session.next_request(now)
-            && !self.rest.get(&path, now)
-        {
+        if self.rest.is_busy() {
+            return;
+        }
+        let Some(path) = self.session.next_request(now) else { return };
+        if !self.rest.get(&path, now) {
             self.session.on_failed(now, &mut |event| heard.events.push(event));
+        } else if heard.tap.is_open() {
+            self.source = format!("jupiter:{path}");
         }
     }
     fn deadline(&self) -> Time {

@@ -63,6 +63,26 @@ impl std::fmt::Debug for KeyText {
     }
 }
 
+/// The key that a text stands for; `None` if it is none of 32 bytes.
+pub fn key_of(text: &[u8]) -> Option<Key> {
+    if !is_key(text) {
+        return None;
+    }
+    let mut key = [0_u8; 32];
+    for digit in text {
+        let mut carry = u32::try_from(ALPHABET.iter().position(|known| known == digit)?).ok()?;
+        for byte in key.iter_mut().rev() {
+            carry += u32::from(*byte) * 58;
+            *byte = (carry & 0xff) as u8;
+            carry >>= 8;
+        }
+        if carry != 0 {
+            return None;
+        }
+    }
+    Some(key)
+}
+
 /// Whether a word can be an address.
 pub fn is_key(word: &[u8]) -> bool {
     let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() && !matches!(byte, b'0' | b'O' | b'I' | b'l');
@@ -80,6 +100,15 @@ mod tests {
         assert_eq!(KeyText::of(&USDC).to_string(), USDC_TEXT);
         assert_eq!(KeyText::of(&[0; 32]).to_string(), "1".repeat(32));
         assert_eq!(KeyText::of(&[0xff; 32]).to_string(), "JEKNVnkbo3jma5nREBBJCDoXFVeKkD56V3xKrvRmWxFG");
+    }
+
+    #[test]
+    fn a_text_gives_its_key_back_and_one_that_is_too_large_gives_none() {
+        for key in [WSOL, USDC, [0; 32], [0xff; 32]] {
+            assert_eq!(key_of(KeyText::of(&key).as_bytes()), Some(key));
+        }
+        assert_eq!(key_of(b"JEKNVnkbo3jma5nREBBJCDoXFVeKkD56V3xKrvRmWxFH"), None, "one more than the largest");
+        assert_eq!(key_of(b"log:"), None);
     }
 
     #[test]

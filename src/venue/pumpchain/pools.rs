@@ -3,7 +3,7 @@
 //! Thread: any.  Invariants: memory is taken once; a pool is what its own account says, and the account must belong to
 //! PumpSwap; a trade whose pool nobody could tell us of in time is lost, and said to be.
 
-use super::base58::{Key, KeyText};
+use super::base58::{Key, KeyText, key_of};
 use super::dedupe::hash;
 use super::trade_event::{AmmTrade, Quote};
 use super::{Program, USDC, WSOL};
@@ -90,6 +90,21 @@ impl PoolsWanted {
     /// The keys.
     pub fn keys(&self) -> &[Key] {
         self.keys.get(..self.len).unwrap_or_default()
+    }
+
+    /// Those that a body made by [`PoolsWanted::request`] asks about; `None` if it is no such body.
+    pub fn asked_by(body: &[u8]) -> Option<PoolsWanted> {
+        const OPENS: &[u8] = b"\"params\":[[";
+        let from = body.windows(OPENS.len()).position(|part| part == OPENS)? + OPENS.len();
+        let rest = body.get(from..)?;
+        let listed = rest.get(..rest.iter().position(|byte| *byte == b']')?)?;
+        let mut asked = PoolsWanted::NONE;
+        for word in listed.split(|byte| *byte == b',') {
+            let text = word.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+            *asked.keys.get_mut(asked.len)? = key_of(text)?;
+            asked.len += 1;
+        }
+        Some(asked)
     }
 
     /// Appends the body of `getMultipleAccounts` for them to `out`.
