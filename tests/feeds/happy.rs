@@ -31,7 +31,7 @@ fn the_counted_volume_confirmed_by_another_source_enters_and_says_where_it_comes
     assert!(buckets.len() >= 570, "two days of five minutes: {}", buckets.len());
     let counted: i64 = buckets
         .iter()
-        .filter(|row| row["source"] == "counted")
+        .filter(|row| row["source"] == "COUNTED")
         .map(|row| row["trades"].parse::<i64>().expect("a number"))
         .sum();
     assert!(counted > 0, "trades of our own are kept");
@@ -45,6 +45,6 @@ fn the_counted_volume_confirmed_by_another_source_enters_and_says_where_it_comes
     let status = rig.status();
     assert_eq!(status["volumes"]["pump_chain"]["state"], "OK", "{status}");
     let books = rig.checked_stop().unwrap_or_else(|fault| panic!("{fault}"));
-    let again = books.rows("SELECT sum(trades) AS trades FROM chain_buckets WHERE source = 'counted'");
+    let again = books.rows("SELECT sum(trades) AS trades FROM chain_buckets WHERE source = 'COUNTED'");
     assert!(again[0]["trades"].parse::<i64>().expect("a number") > counted, "goes on from {counted}: {again:?}");
 }

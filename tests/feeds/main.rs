@@ -2,7 +2,7 @@
 //! and three pollers over loopback. Each is muted, torn or made to lie; `/readyz` must name it, no entry may stand on it,
 //! exits must go on, and only fresh data heals it.
 
-#[allow(dead_code)] // the trade itself has tests of its own
+#[allow(dead_code)] // the scenarios use the rest of it
 #[path = "../scenarios/books.rs"]
 mod books;
 mod deaf;

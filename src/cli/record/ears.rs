@@ -23,10 +23,10 @@ use crate::threads::ingest::Ingest;
 use crate::threads::runner::{Agent, IdleStrategy, Runner, RunnerSpec, Work};
 use crate::threads::scout::{Scout, ScoutRings};
 use crate::topology::{JOURNAL_INGEST, JOURNAL_SCOUT, MARKET, SCOUT};
+use crate::types::Time;
 use crate::types::chain::VolumeBucket;
 use crate::types::record::WireNote;
 use crate::types::time::NANOS_PER_MILLI;
-use crate::types::Time;
 
 /// Longest sleep of the threads.
 const SLEEP_NS_MAX: i64 = 20 * NANOS_PER_MILLI;
