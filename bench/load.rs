@@ -86,6 +86,7 @@ fn main() {
     let round_s = if seconds < 2 * ROUND_S { (seconds / 2).max(1) } else { ROUND_S };
     let tide = Tide { rounds: seconds / round_s, seconds: round_s };
     let parks = args.iter().any(|arg| arg == "park");
+    env_logger::Builder::new().filter_level(log::LevelFilter::Warn).init(); // why a connection ended
     let seen = run(tide, parks);
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = load.split(' ').next().unwrap_or_default().to_owned();
