@@ -17,9 +17,9 @@ const fn spec(name: &'static str, depth: usize, on_full: OnFull) -> RingSpec {
 
 /// ingest → hot. The fiercest second of the recorded sessions has 1 100 frames; 4 096 is 3.7 s of it unread.
 pub const MARKET: RingSpec = spec("market", 4_096, OnFull::DropThenGap);
-/// scout → hot. A second of Kraken brings 30 trades and ticks at most, books are told four times a second; 2 048 is a
-/// minute of that unread.
-pub const SCOUT: RingSpec = spec("scout", 2_048, OnFull::DropThenGap);
+/// scout → hot. A second of Kraken brings 30 trades and ticks, books are told four times a second; the load benchmark brings
+/// 4 000 events a second, and a trading thread may be without its core for two of them.
+pub const SCOUT: RingSpec = spec("scout", 8_192, OnFull::DropThenGap);
 /// pollers and the bus → hot, behind a lock. Pollers bring a few samples a minute; of the bus a second of 1 000 samples
 /// may wait, ten times what a book, slots and volumes come to.
 pub const SLOW: RingSpec = spec("slow", 1_024, OnFull::Refuse);
