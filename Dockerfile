@@ -2,7 +2,7 @@
 # Build the binary first, on the host or in CI, so that the image needs no compiler:
 #   ./scripts/build_static.sh && docker build -t sol_volume_bot .
 # Run it with its configuration, secrets and data mounted; the image's user must own the last two:
-#   mkdir -p data && sudo chown 65532 data .env
+#   mkdir -p data && touch .env && chmod 600 .env && sudo chown 65532 data .env
 #   docker run --network host --user 65532 \
 #     -v "$PWD/config:/config:ro" -v "$PWD/.env:/.env:ro" -v "$PWD/data:/data" sol_volume_bot run --mode paper
 FROM scratch

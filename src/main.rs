@@ -41,12 +41,16 @@ enum Verb {
     /// What a running engine does
     Status(status::StatusArgs),
     /// Tell a running engine to enter no more until `resume`
+    #[command(after_help = "Example: sol_volume_bot pause --data-dir data")]
     Pause(control::ControlArgs),
     /// Tell a running engine to enter again
+    #[command(after_help = "Example: sol_volume_bot resume --data-dir data")]
     Resume(control::ControlArgs),
     /// Tell a running engine to pause and sell its position
+    #[command(after_help = "Example: sol_volume_bot flatten --data-dir data")]
     Flatten(control::ControlArgs),
     /// Cancel everything at once, sell the position, never enter again in this run (SIGUSR1 does the same)
+    #[command(after_help = "Example: sol_volume_bot kill --data-dir data")]
     Kill(control::ControlArgs),
 }
 

@@ -3,7 +3,6 @@
 //! Thread: main.  Invariants: prints what the engine answered, nothing of its own; 1 if no engine answers.
 
 use super::{Failure, exit};
-use crate::config::{self, Env};
 use crate::sys::local;
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
@@ -15,7 +14,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Arguments of every control verb.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "Example: sol_volume_bot kill --data-dir data")]
 pub struct ControlArgs {
     /// Configuration file: names the data directory
     #[arg(long, default_value = "config/config.toml")]
@@ -39,7 +37,7 @@ pub fn run(word: &str, args: &ControlArgs) -> ExitCode {
 fn say(word: &str, args: &ControlArgs) -> Result<(), Failure> {
     let dir = match &args.data_dir {
         Some(dir) => dir.clone(),
-        None => configured(args)?,
+        None => super::configured(&args.config)?.storage.data_dir,
     };
     let answer = ask(word, &dir).map_err(|why| {
         let hint = "is it running, and is this its data directory (--data-dir)?";
@@ -62,12 +60,4 @@ fn ask(word: &str, dir: &std::path::Path) -> std::io::Result<String> {
     let mut answer = String::new();
     BufReader::new(engine).read_line(&mut answer)?;
     Ok(answer)
-}
-
-fn configured(args: &ControlArgs) -> Result<PathBuf, Failure> {
-    let text = std::fs::read_to_string(&args.config)
-        .map_err(|why| Failure::new(exit::BAD_CONFIG, &format!("{}: {why}", args.config.display())))?;
-    let config = config::parse(&text, &args.config.display().to_string(), &Env::default())
-        .map_err(|why| Failure::new(exit::BAD_CONFIG, &why))?;
-    Ok(config.storage.data_dir)
 }

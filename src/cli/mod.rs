@@ -20,8 +20,10 @@ pub mod status;
 mod venue_facts;
 mod words;
 
+use crate::config::{self, Config, Env};
 use std::fmt::Display;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Exit codes of every verb.
@@ -36,6 +38,15 @@ pub mod exit {
     pub const UNREACHABLE: u8 = 4;
     /// A verification found a difference.
     pub const DIFFERENCE: u8 = 5;
+}
+
+/// The configuration as the engine beside this file and its `.env` would have it, secrets aside: for verbs that only need
+/// to know where things are.
+fn configured(path: &Path) -> Result<Config, Failure> {
+    let bad = |why: &dyn Display| Failure::new(exit::BAD_CONFIG, why);
+    let text = std::fs::read_to_string(path).map_err(|why| bad(&format!("{}: {why}", path.display())))?;
+    let env = Env::read(Path::new(".env"), false).map_err(|why| bad(&why))?; // it shadows any key
+    config::parse(&text, &path.display().to_string(), &env).map_err(|why| bad(&why))
 }
 
 /// Why a verb ended, and with which code.

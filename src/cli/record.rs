@@ -15,7 +15,7 @@ use flate2::bufread::MultiGzDecoder;
 use serde_json::{Map, Value, json};
 
 use super::{Failure, exit, logger, words};
-use crate::config::{self, Config, Env};
+
 use crate::ledger::recording::{self, ClosedFile, RECORDINGS_DIR, Writer, WriterSettings};
 use crate::ring::{TapSpec, tap};
 use crate::sys::clock::Clock;
@@ -127,15 +127,8 @@ fn writer(args: &RecordArgs) -> Result<Writer, Failure> {
     Writer::new(settings).map_err(|why| failed(&why))
 }
 
-fn configured(path: &Path) -> Result<Config, Failure> {
-    let bad = |why: &dyn std::fmt::Display| Failure::new(exit::BAD_CONFIG, why);
-    let text = std::fs::read_to_string(path).map_err(|why| bad(&format!("{}: {why}", path.display())))?;
-    let env = Env::read(Path::new(".env"), false).map_err(|why| bad(&why))?; // it may shadow an endpoint
-    config::parse(&text, &path.display().to_string(), &env).map_err(|why| bad(&why))
-}
-
 fn record(args: &RecordArgs) -> Result<(), Failure> {
-    let mut config = configured(&args.config)?;
+    let mut config = super::configured(&args.config)?;
     ears::leave_out(&mut config, &args.streams);
     logger::start();
     let signals = Signals::install().map_err(|why| failed(&why))?;

@@ -5,7 +5,7 @@
 
 use super::playback::{self, PlaybackSettings};
 use super::{Failure, exit, words};
-use crate::config::{self, Env};
+
 use crate::engine::rerun::{Difference, Rerun, Tally};
 use crate::ledger::journal::{Entry, JOURNAL_DIR, JournalError, Place, Reader};
 use crate::ledger::recording::is_recording;
@@ -16,7 +16,6 @@ use crate::types::record::Lost;
 use crate::types::time::NANOS_PER_SEC;
 use crate::types::{Command, Event, Time};
 use serde_json::{Value, json};
-use std::fmt::Display;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -67,19 +66,13 @@ impl JournalArgs {
         let path = match (given, &self.data_dir) {
             (Some(path), _) => path.to_owned(),
             (None, Some(dir)) => dir.join(JOURNAL_DIR),
-            (None, None) => self.configured()?.join(JOURNAL_DIR),
+            (None, None) => super::configured(&self.config)?.storage.data_dir.join(JOURNAL_DIR),
         };
         if path.exists() {
             return Ok(path);
         }
         let why = format!("{}: no such file or folder; name a journal, or --data-dir", path.display());
         Err(Failure::new(exit::BAD_CONFIG, &why))
-    }
-    fn configured(&self) -> Result<PathBuf, Failure> {
-        let bad = |why: &dyn Display| Failure::new(exit::BAD_CONFIG, &format!("{}: {why}", self.config.display()));
-        let text = std::fs::read_to_string(&self.config).map_err(|why| bad(&why))?;
-        let config = config::parse(&text, &self.config.display().to_string(), &Env::default());
-        Ok(config.map_err(|why| Failure::new(exit::BAD_CONFIG, &why))?.storage.data_dir)
     }
 }
 

@@ -3,7 +3,7 @@
 //! Thread: main.  Invariants: asks the ops port on the address that the configuration names; changes nothing.
 
 use super::{Failure, exit};
-use crate::config::{self, Env};
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -38,7 +38,7 @@ pub fn run(args: &StatusArgs) -> ExitCode {
 fn ask(args: &StatusArgs) -> Result<(), Failure> {
     let addr = match &args.ops {
         Some(addr) => addr.clone(),
-        None => configured(args)?,
+        None => super::configured(&args.config)?.ops.listen.to_string(),
     };
     let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).build().into();
     let answer = agent.get(format!("http://{addr}/api/status")).call();
@@ -47,14 +47,6 @@ fn ask(args: &StatusArgs) -> Result<(), Failure> {
     let text = if args.json { body } else { plain(&body) };
     let mut out = std::io::stdout();
     writeln!(out, "{text}").map_err(|why| Failure::new(exit::FAILED, &why))
-}
-
-fn configured(args: &StatusArgs) -> Result<String, Failure> {
-    let text = std::fs::read_to_string(&args.config)
-        .map_err(|why| Failure::new(exit::BAD_CONFIG, &format!("{}: {why}", args.config.display())))?;
-    let config = config::parse(&text, &args.config.display().to_string(), &Env::default())
-        .map_err(|why| Failure::new(exit::BAD_CONFIG, &why))?;
-    Ok(config.ops.listen.to_string())
 }
 
 /// One `name: value` a line, nested names joined by dots.

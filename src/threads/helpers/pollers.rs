@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
-use super::sources::{Gecko, HourlyPrices, Llama, Pump, Source};
+use super::sources::{self, HourlyPrices, Llama, Source};
 use super::web;
 use crate::ring::Tap;
 use crate::sys::clock::Clock;
@@ -148,10 +148,10 @@ impl Pollers {
             sources.push(("poll-defillama", llama.poll_ns, Box::new(Llama::new(&llama, settings.tap.clone()))));
         }
         if let Some(pump) = settings.pumpfun {
-            sources.push(("poll-pumpfun", pump.poll_ns, Box::new(Pump::new(pump, settings.tap.clone())?)));
+            sources.push(("poll-pumpfun", pump.poll_ns, Box::new(sources::pump(pump, settings.tap.clone())?)));
         }
         if let Some(gecko) = settings.coingecko {
-            sources.push(("poll-coingecko", gecko.poll_ns, Box::new(Gecko::new(gecko, settings.tap.clone()))));
+            sources.push(("poll-coingecko", gecko.poll_ns, Box::new(sources::gecko(gecko, settings.tap.clone()))));
         }
         let prices = settings.sol_prices.map(|prices| Arc::new(Mutex::new(HourlyPrices::new(&prices))));
         for (name, poll_ns, source) in sources {

@@ -200,9 +200,24 @@ impl Source for Llama {
     }
 }
 
-/// pump.fun: one address.
-pub(super) struct Pump {
-    reader: pumpfun::Reader,
+/// What reads the one address of a source.
+pub(super) trait PageReader: Send {
+    /// Takes a whole answer.
+    fn on_body(&mut self, body: &[u8], now: Time) -> Result<(), DecodeError>;
+    /// There was none, or one of no use.
+    fn on_failed(&mut self, reason: SourceReason);
+    /// What the source says.
+    fn sample(&self, now: Time) -> VolumeSample;
+}
+
+/// A source of one address: each answer is all that it says.
+pub(super) struct Page<R> {
+    reader: R,
+    stream: StreamId,
+    /// What it asks for, in the log.
+    part: &'static str,
+    /// What a recording calls its answers.
+    recorded_as: &'static str,
     poll_ns: i64,
     poll: Poll,
     /// The body that a 304 confirms.
@@ -210,72 +225,67 @@ pub(super) struct Pump {
     tap: Tap,
 }
 
-impl Pump {
-    pub(super) fn new(settings: PumpSettings, tap: Tap) -> Result<Pump, pumpfun::PointerError> {
-        let mut reader = pumpfun::Reader::new(&settings.pointer, settings.stale_ns)?;
-        reader.restore(settings.readings);
-        Ok(Pump { reader, poll_ns: settings.poll_ns, poll: Poll::new(settings.url), body: Vec::new(), tap })
-    }
-}
-
-impl Source for Pump {
-    fn stream(&self) -> StreamId {
-        StreamId::PumpFun
-    }
-
-    fn round(&mut self, agent: &ureq::Agent, clock: Clock, note: &mut dyn FnMut(PollNote)) -> Round {
-        let mut round = Round::GOOD;
-        let read = match self.poll.fetch(agent) {
-            Ok(fetched) => {
-                if let Fetched::Body(body) = fetched {
-                    self.tap.frame("pumpfun", clock.now(), &body);
-                    self.body = body;
-                }
-                self.reader.on_body(&self.body, clock.now()).map(drop).map_err(|error| bad_body(&error))
-            }
-            Err(error) => {
-                self.reader.on_failed(reason_of(&error));
-                round.failed(&error, self.poll_ns);
-                Err(error.to_string())
-            }
-        };
-        if let Err(reason) = read {
-            self.poll.forget();
-            round.is_whole = false;
-            note(PollNote::Failed { stream: StreamId::PumpFun, part: "24 h volume".to_owned(), reason });
-        }
-        round
-    }
-
-    fn sample(&self, now: Time) -> VolumeSample {
-        self.reader.sample(now)
-    }
+/// pump.fun.
+pub(super) fn pump(settings: PumpSettings, tap: Tap) -> Result<Page<pumpfun::Reader>, pumpfun::PointerError> {
+    let mut reader = pumpfun::Reader::new(&settings.pointer, settings.stale_ns)?;
+    reader.restore(settings.readings);
+    Ok(Page {
+        reader,
+        stream: StreamId::PumpFun,
+        part: "24 h volume",
+        recorded_as: "pumpfun",
+        poll_ns: settings.poll_ns,
+        poll: Poll::new(settings.url),
+        body: Vec::new(),
+        tap,
+    })
 }
 
 /// CoinGecko: the category list.
-pub(super) struct Gecko {
-    reader: coingecko::Reader,
-    poll_ns: i64,
-    poll: Poll,
-    /// The body that a 304 confirms.
-    body: Vec<u8>,
-    tap: Tap,
-}
-
-impl Gecko {
-    pub(super) fn new(settings: CoinGeckoSettings, tap: Tap) -> Gecko {
-        let mut reader = coingecko::Reader::new(&settings.category);
-        reader.restore(settings.readings);
-        let base = settings.base_url.trim_end_matches('/');
-        let poll = Poll::new(format!("{base}{}", coingecko::CATEGORIES_PATH));
-        let poll = settings.key.into_iter().fold(poll, |poll, key| poll.with_secret(key.header, key.value));
-        Gecko { reader, poll_ns: settings.poll_ns, poll, body: Vec::new(), tap }
+pub(super) fn gecko(settings: CoinGeckoSettings, tap: Tap) -> Page<coingecko::Reader> {
+    let mut reader = coingecko::Reader::new(&settings.category);
+    reader.restore(settings.readings);
+    let base = settings.base_url.trim_end_matches('/');
+    let poll = Poll::new(format!("{base}{}", coingecko::CATEGORIES_PATH));
+    Page {
+        reader,
+        stream: StreamId::CoinGecko,
+        part: "categories",
+        recorded_as: "coingecko:/coins/categories",
+        poll_ns: settings.poll_ns,
+        poll: settings.key.into_iter().fold(poll, |poll, key| poll.with_secret(key.header, key.value)),
+        body: Vec::new(),
+        tap,
     }
 }
 
-impl Source for Gecko {
+impl PageReader for pumpfun::Reader {
+    fn on_body(&mut self, body: &[u8], now: Time) -> Result<(), DecodeError> {
+        pumpfun::Reader::on_body(self, body, now).map(drop)
+    }
+    fn on_failed(&mut self, reason: SourceReason) {
+        pumpfun::Reader::on_failed(self, reason);
+    }
+    fn sample(&self, now: Time) -> VolumeSample {
+        pumpfun::Reader::sample(self, now)
+    }
+}
+
+impl PageReader for coingecko::Reader {
+    fn on_body(&mut self, body: &[u8], now: Time) -> Result<(), DecodeError> {
+        coingecko::Reader::on_body(self, body, now).map(drop)
+    }
+    fn on_failed(&mut self, reason: SourceReason) {
+        coingecko::Reader::on_failed(self, reason);
+    }
+    fn sample(&self, now: Time) -> VolumeSample {
+        coingecko::Reader::sample(self, now)
+    }
+}
+
+impl<R: PageReader> Source for Page<R> {
     fn stream(&self) -> StreamId {
-        StreamId::CoinGecko
+        self.stream
     }
 
     fn round(&mut self, agent: &ureq::Agent, clock: Clock, note: &mut dyn FnMut(PollNote)) -> Round {
@@ -283,10 +293,10 @@ impl Source for Gecko {
         let read = match self.poll.fetch(agent) {
             Ok(fetched) => {
                 if let Fetched::Body(body) = fetched {
-                    self.tap.frame("coingecko:/coins/categories", clock.now(), &body);
+                    self.tap.frame(self.recorded_as, clock.now(), &body);
                     self.body = body;
                 }
-                self.reader.on_body(&self.body, clock.now()).map(drop).map_err(|error| bad_body(&error))
+                self.reader.on_body(&self.body, clock.now()).map_err(|error| bad_body(&error))
             }
             Err(error) => {
                 self.reader.on_failed(reason_of(&error));
@@ -297,7 +307,7 @@ impl Source for Gecko {
         if let Err(reason) = read {
             self.poll.forget();
             round.is_whole = false;
-            note(PollNote::Failed { stream: StreamId::CoinGecko, part: "categories".to_owned(), reason });
+            note(PollNote::Failed { stream: self.stream, part: self.part.to_owned(), reason });
         }
         round
     }
