@@ -251,6 +251,26 @@ fn prices_of_the_venue_come_over_the_bus_in_paper_mode_only_whoever_says_the_mod
 }
 
 #[test]
+fn in_live_mode_whoever_writes_to_the_bus_cannot_trigger_and_confirm_alike() {
+    let dir = Dir::new("bus_hands");
+    let env = dir.write(".env", "BINANCE_API_KEY=a\nBINANCE_SECRET=b\n", 0o600);
+    let load = |streams: &str, mode: Mode| {
+        let bus = format!(
+            "[feeds]\nvolume_source = \"utc_day\"\nnats = \"tls://bus.example:4222\"\nnats_streams = [{streams}]"
+        );
+        let config = dir.write("config.toml", &format!("{USERS_OWN}\n{bus}"), 0o644);
+        let from = Sources { config, env_file: Some(env.clone()), mode: Some(mode), data_dir: None };
+        config::load(&from).map(|_| ()).map_err(|error| error.to_string())
+    };
+    let all = "\"defillama\", \"coingecko\", \"pump_chain\", \"pumpfun\"";
+    assert_eq!(load(all, Mode::Paper), Ok(()));
+    assert_eq!(load("\"defillama\"", Mode::Live), Ok(()), "others confirm");
+    assert_eq!(load("\"coingecko\", \"pump_chain\"", Mode::Live), Ok(()), "the trigger is read by us");
+    let error = load(all, Mode::Live).expect_err("refused");
+    assert!(error.contains("`defillama` triggers and comes over the bus"), "{error}");
+}
+
+#[test]
 fn the_token_of_the_bus_must_be_there_if_it_is_named_and_the_bus_is_on() {
     let dir = Dir::new("bus_token");
     let env = dir.write(".env", "OTHER=x\n", 0o600);

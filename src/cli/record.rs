@@ -147,7 +147,7 @@ fn record(args: &RecordArgs) -> Result<(), Failure> {
     let recorder = Recorder::start(writer(args)?, tapped, clock, keep, told).map_err(|why| failed(&why))?;
     let ears = ears.start(clock)?;
     let note = |note| log::info!("volume source: {note}");
-    let pollers = Pollers::start(pollers, clock, |_| {}, note).map_err(|why| Failure::new(exit::BAD_CONFIG, &why))?;
+    let pollers = Pollers::start(pollers, clock, |_| true, note).map_err(|why| Failure::new(exit::BAD_CONFIG, &why))?;
 
     let length_ns = args.length.map(|length| i64::try_from(length.as_nanos()).unwrap_or(i64::MAX));
     let until = length_ns.map_or(Time(i64::MAX), |length_ns| clock.now().plus(length_ns));

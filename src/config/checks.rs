@@ -11,6 +11,9 @@ use crate::types::{Price, StreamId};
 use crate::venue::bus;
 use crate::venue::solana::ENDPOINTS_MAX;
 
+/// Who says how much was traded.
+const SOURCES: [StreamId; 4] = [StreamId::PumpChain, StreamId::DefiLlama, StreamId::PumpFun, StreamId::CoinGecko];
+
 /// Adds a fault for every contradiction.
 pub(super) fn cross_checks(config: &Config, reader: &mut Reader) {
     prices(config, reader);
@@ -39,19 +42,52 @@ pub(super) fn bus_streams(names: &[String], reader: &mut Reader) -> Vec<StreamId
     streams
 }
 
-/// What the mode does not allow, the command line's included. Real orders are priced by the venue that takes them.
+/// What the mode does not allow, the command line's included. Real orders are priced by the venue that takes them, and
+/// what a bus says is confirmed by somebody else.
 pub(super) fn of_mode(config: &Config, file: &str) -> Result<(), ConfigErrors> {
+    if config.mode == Mode::Live {
+        prices_of_bus(config, file)?;
+        sources_of_bus(config, file)?;
+    }
+    Ok(())
+}
+
+fn bus_conflict(config: &Config, file: &str, why: String) -> Result<(), ConfigErrors> {
+    let (origin, key) = (Origin::Path(file.to_owned()), "feeds.nats_streams".to_owned());
+    let value = config.effective.get(&key).cloned();
+    Err(ConfigErrors(vec![ConfigError { origin, key, value, fault: Fault::Conflict(why) }]))
+}
+
+fn prices_of_bus(config: &Config, file: &str) -> Result<(), ConfigErrors> {
     let of_venue = [StreamId::BinanceBbo, StreamId::BinanceTrade, StreamId::BinanceCandle];
     let taken = of_venue.iter().find(|stream| config.feeds.is_from_bus(**stream));
-    let Some(stream) = taken.filter(|_| config.mode == Mode::Live) else { return Ok(()) };
+    let Some(stream) = taken else { return Ok(()) };
     let why = format!(
         "`{}` cannot come over a bus in live mode: the prices of real orders come from the venue itself; leave it out, \
          or run in paper mode",
         stream.name()
     );
-    let (origin, key) = (Origin::Path(file.to_owned()), "feeds.nats_streams".to_owned());
-    let value = config.effective.get(&key).cloned();
-    Err(ConfigErrors(vec![ConfigError { origin, key, value, fault: Fault::Conflict(why) }]))
+    bus_conflict(config, file, why)
+}
+
+/// Whoever may write to the bus must not be able to trigger and to confirm alike.
+fn sources_of_bus(config: &Config, file: &str) -> Result<(), ConfigErrors> {
+    let trigger = config.feeds.volume_stream();
+    if !config.feeds.is_from_bus(trigger) {
+        return Ok(());
+    }
+    let is_another_hand = |stream: &StreamId| SOURCES.contains(stream) && !config.feeds.is_from_bus(*stream);
+    let others = config.feeds_in_use().into_iter().filter(is_another_hand).count();
+    if usize::try_from(config.params.confirmations_min).is_ok_and(|wanted| wanted <= others) {
+        return Ok(());
+    }
+    let why = format!(
+        "`{}` triggers and comes over the bus, so that in live mode thresholds.confirmations_min ({}) must be met by \
+         sources that do not ({others} in use); take one off the bus, or run in paper mode",
+        trigger.name(),
+        config.params.confirmations_min
+    );
+    bus_conflict(config, file, why)
 }
 
 fn prices(config: &Config, reader: &mut Reader) {
@@ -158,8 +194,7 @@ fn peers(config: &Config, reader: &mut Reader) {
         let why = format!("names too many nodes; with endpoints.solana_ws at most {ENDPOINTS_MAX}");
         reader.conflict("endpoints.solana_ws_more", why);
     }
-    let sources = [StreamId::PumpChain, StreamId::DefiLlama, StreamId::PumpFun, StreamId::CoinGecko];
-    let in_use = config.feeds_in_use().into_iter().filter(|stream| sources.contains(stream)).count();
+    let in_use = config.feeds_in_use().into_iter().filter(|stream| SOURCES.contains(stream)).count();
     let others = in_use.saturating_sub(1); // one of them triggers
     if usize::try_from(config.params.confirmations_min).is_ok_and(|wanted| wanted > others) {
         let why = format!(

@@ -160,7 +160,8 @@ impl Config {
     /// Feeds that the house listens to, beside the engine's own four.
     pub fn feeds_in_use(&self) -> Vec<StreamId> {
         let ends = &self.endpoints;
-        let kraken = ends.kraken_ws.is_some();
+        // One connection carries all three: with its book from elsewhere there is none.
+        let kraken = ends.kraken_ws.is_some() && !self.feeds.is_from_bus(StreamId::KrakenBook);
         let feeds = [
             (StreamId::BinanceDepth, true),
             (StreamId::BinanceTrade, true),

@@ -246,7 +246,7 @@ impl Engine {
             bbo: self.book.bbo(),
             stale: self.stale_feed(now),
             clock: self.book.clock(),
-            divergence: self.venues.dex_divergence(now, QUOTE_NS_MAX).map_or(Ratio::ZERO, |apart| apart.ratio),
+            divergence: self.divergence(now),
             slippage: self.slips.mean(now, self.params.slippage_window_ns),
             unknown,
             has_room: self.orders.has_room(8),
@@ -255,6 +255,15 @@ impl Engine {
             coins,
             cost,
         }
+    }
+    /// How far the DEX stands from us. Where entries stand on a DEX and nobody can tell, the two are as far apart as can be.
+    fn divergence(&self, now: Time) -> Ratio {
+        let is_needed = |stream: &StreamId| matches!(stream, StreamId::DexBook | StreamId::Jupiter);
+        let unknown = match self.needed().any(|(stream, _)| is_needed(&stream)) {
+            true => Ratio(i64::MAX),
+            false => Ratio::ZERO,
+        };
+        self.venues.dex_divergence(now, QUOTE_NS_MAX).map_or(unknown, |apart| apart.ratio)
     }
     /// Age and limit of the first stream an entry stands on that is too old or not up; zero and zero: not up.
     fn stale_feed(&self, now: Time) -> Option<(i64, i64)> {

@@ -188,22 +188,20 @@ impl Engine {
         assert!(event.at >= self.now, "time ran backwards");
         self.seq_next += 1;
         self.now = event.at;
+        let read = event.recv.min(event.at); // what waited in a ring is not fresh because we look at it now
         if !self.started {
             self.on_start(out);
         }
         match event.kind {
-            EventKind::Bbo(bbo) if event.stream == StreamId::BinanceBbo => {
-                self.on_bbo(bbo, event.recv.min(event.at), out)
-            }
+            EventKind::Bbo(bbo) if event.stream == StreamId::BinanceBbo => self.on_bbo(bbo, read, out),
             EventKind::Bbo(bbo) => {
-                self.book.on_heard(event.stream, event.at);
+                self.book.on_heard(event.stream, read);
                 self.venues.on_bbo(event.stream, &bbo, event.recv); // another venue's
             }
             EventKind::Dex(book) => {
-                self.book.on_heard(event.stream, event.at);
+                self.book.on_heard(event.stream, read);
                 self.venues.on_dex(event.stream, &book, event.recv);
             }
-
             EventKind::Slot(slot) => self.on_slot(slot, out),
             EventKind::Execution(report) => self.on_execution(&report, event, out),
             EventKind::Timer(id) => self.on_timer(id, out),
@@ -215,9 +213,9 @@ impl Engine {
             EventKind::Clock(clock) => self.book.on_clock(clock),
             EventKind::Resting(order) => self.on_resting(&order, out),
             EventKind::Reconciled(found) => self.on_reconciled(&found, out),
-            EventKind::Depth(_) => self.book.on_heard(event.stream, event.at),
+            EventKind::Depth(_) => self.book.on_heard(event.stream, read),
             EventKind::Trade(trade) => {
-                self.book.on_heard(event.stream, event.at);
+                self.book.on_heard(event.stream, read);
                 if event.stream == StreamId::BinanceTrade {
                     self.book.on_last(trade.price, event.at);
                 }

@@ -157,10 +157,14 @@ impl Hot {
         self.next_of_feeds()
     }
 
-    /// The market first, but for each sixteenth event: a fast market must not starve the feeds that entries stand on.
+    /// The market first, but for each sixteenth event, where scout and slow feeds take turns: no fast feed must starve
+    /// another that entries stand on.
     fn next_of_feeds(&mut self) -> Option<EventItem> {
         let rings = &mut self.rings;
         self.fed = self.fed.wrapping_add(1);
+        if self.fed.is_multiple_of(2 * FURTHER_FEEDS_EVERY) {
+            return rings.slow.pop().or_else(|| rings.scout.pop()).or_else(|| rings.market.pop());
+        }
         if self.fed.is_multiple_of(FURTHER_FEEDS_EVERY) {
             return rings.scout.pop().or_else(|| rings.slow.pop()).or_else(|| rings.market.pop());
         }

@@ -42,10 +42,7 @@ fn orders_fills_and_signals_on_the_bus_are_those_of_the_ledger() {
     let epoch = bot.log.iter().find(|line| line["event"] == "START").expect("a START")["epoch"].clone();
     server.wait_for_subscriber("desk-1.sol.feed.*");
     Peer::connect(&server).publish("desk-1.sol.feed.defillama", volume(FALLEN.0, FALLEN.1).as_bytes());
-    for _ in 1..=3 {
-        bot.next("ORDER_SENT", |line| line["verb"] == "place");
-    }
-    assert!(house.venue.wait_for(PATIENCE, |snapshot| snapshot.open_lists.len() == 2).1);
+    house.enters_wholly(&mut bot);
     house.venue.set_mid(cents(16_460)); // above + 2 %
     bot.next("FILL", |line| line["side"] == "sell");
     assert!(house.venue.wait_for(PATIENCE, |snapshot| snapshot.open_lists.len() == 1).1);

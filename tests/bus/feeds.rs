@@ -11,7 +11,7 @@ use sol_volume_bot::types::time::{NANOS_PER_DAY, NANOS_PER_SEC};
 
 use crate::certs::Ca;
 use crate::nats::{FALLEN, Nats, Peer, TOKEN, house, now, said, until, volume, volume_at};
-use crate::rig::{Bot, House, Ops, PATIENCE, cents, program, run_to_end};
+use crate::rig::{Bot, House, Ops, cents, program, run_to_end};
 
 const DEFILLAMA: &str = "svb.feed.defillama";
 
@@ -51,11 +51,7 @@ fn with_a_steady_book<T>(house: &House, act: impl FnOnce() -> T) -> T {
 
 /// All three tranches.
 fn enters_wholly(house: &House, bot: &mut Bot) -> Vec<String> {
-    bot.line("ENTER");
-    for _ in 1..=3 {
-        bot.next("ORDER_SENT", |line| line["verb"] == "place");
-    }
-    assert!(house.venue.wait_for(PATIENCE, |snapshot| snapshot.open_lists.len() == 2).1);
+    house.enters_wholly(bot);
     entries(house)
 }
 
@@ -285,7 +281,7 @@ fn on_paper_the_price_may_come_over_the_bus_and_then_signal_and_last_gate_see_th
         let seen = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             bot.held_back_by("volume_drop, volume_source");
             peer.publish(DEFILLAMA, volume(FALLEN.0, FALLEN.1).as_bytes());
-            (bot.line("ENTER"), bot.next("ORDER_SENT", |line| line["verb"] == "place"))
+            (bot.line("ENTER"), bot.next("ORDER_ACKED", |line| line["purpose"] == "ENTRY"))
         }));
         is_over.store(true, Ordering::Relaxed);
         seen.unwrap_or_else(|why| std::panic::resume_unwind(why))

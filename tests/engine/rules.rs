@@ -130,6 +130,33 @@ fn a_feed_that_fell_silent_or_down_refuses() {
 }
 
 #[test]
+fn where_entries_stand_on_a_dex_a_book_without_a_price_refuses_and_one_near_ours_does_not() {
+    let watched = |needs: bool, ask: &str| {
+        let mut setup = setup();
+        setup.params.dex_divergence = Ratio(2_000_000);
+        setup.needed_ns[StreamId::DexBook as usize] = if needs { 60 * SEC } else { 0 };
+        let mut desk = Desk::with(setup);
+        let (bid, depth) = (px("161.00"), sol("10"));
+        let book = DexBook {
+            slot: 1_000,
+            bid,
+            bid_qty: depth,
+            ask: px(ask),
+            ask_qty: depth,
+            bid_depth: depth,
+            ask_depth: depth,
+        };
+        desk.feed(StreamId::DexBook, EventKind::Stream(StreamState::Up));
+        desk.feed(StreamId::DexBook, EventKind::Dex(book));
+        desk.enter();
+        (desk.entries().len(), desk.refusals())
+    };
+    assert_eq!(watched(true, "161.02"), (1, vec![]));
+    assert_eq!(watched(true, "0"), (0, vec![RiskRule::DexDivergence]), "nobody sells there");
+    assert_eq!(watched(false, "0"), (1, vec![]), "entries do without it");
+}
+
+#[test]
 fn the_clock_must_be_known() {
     let mut desk = Desk::silent(setup());
     for stream in [StreamId::BinanceUser, StreamId::BinanceBbo, StreamId::SolanaSlot, StreamId::BinanceCandle] {

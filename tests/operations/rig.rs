@@ -17,7 +17,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, unbounded};
 use serde_json::Value;
 use sol_volume_bot::sim::scenario::{DEMO_HMAC_KEY, DEMO_HMAC_SECRET, Scenario};
-use sol_volume_bot::sim::server::{Handle, Server, ServerSettings};
+use sol_volume_bot::sim::server::{Handle, Server, ServerSettings, Snapshot};
 use sol_volume_bot::sys::clock::Clock;
 use sol_volume_bot::types::event::Bbo;
 use sol_volume_bot::types::{Price, Qty, Time};
@@ -372,6 +372,18 @@ impl House {
     /// Orders of the kind that the venue received.
     pub fn placed(&self, method: &str) -> usize {
         self.venue.received().iter().filter(|request| request.method.starts_with(method)).count()
+    }
+    /// Waits for all three tranches, and for exits that cover them: an order that is sent is not yet taken, and the
+    /// pairs of the tranche before it stand until then.
+    pub fn enters_wholly(&self, bot: &mut Bot) {
+        for _ in 1..=3 {
+            bot.next("ORDER_DONE", |line| line["purpose"] == "ENTRY");
+        }
+        let is_covered = |snapshot: &Snapshot| {
+            let offered: i64 = snapshot.open_orders.iter().filter(|o| o.stop_price.0 > 0).map(|o| o.qty.0).sum();
+            snapshot.open_lists.len() == 2 && snapshot.coins("SOL").0 - offered < 10_000_000
+        };
+        assert!(self.venue.wait_for(PATIENCE, is_covered).1, "{:?}", self.venue.snapshot().open_orders);
     }
     /// One number of the ledger.
     pub fn query(&self, sql: &str) -> i64 {

@@ -2,7 +2,7 @@
 
 use rustls::crypto::ring::default_provider;
 use rustls::version::{TLS12, TLS13};
-use sol_volume_bot::sim::server::{Channel, Handle, Server, ServerSettings, Snapshot};
+use sol_volume_bot::sim::server::{Channel, Handle, Server, ServerSettings};
 use sol_volume_bot::sys::clock::Clock;
 
 use crate::certs::Ca;
@@ -21,14 +21,7 @@ fn the_way_from_enter_to_both_take_profits_runs_over_wss_and_https() {
     assert!(house.venue.http_url("").starts_with("https://") && house.venue.ws_url("").starts_with("wss://"));
     let (mut bot, _) = house.open();
     bot.line("ENTER");
-    let is_whole = |snapshot: &Snapshot| {
-        let offered: i64 = snapshot.open_orders.iter().filter(|o| o.stop_price.0 > 0).map(|o| o.qty.0).sum();
-        snapshot.open_lists.len() == 2 && snapshot.coins("SOL").0 - offered < 10_000_000
-    };
-    for _ in 1..=3 {
-        bot.next("ORDER_SENT", |line| line["verb"] == "place");
-    }
-    assert!(house.venue.wait_for(PATIENCE, is_whole).1, "{:?}", house.venue.snapshot().open_orders);
+    house.enters_wholly(&mut bot);
     house.venue.set_mid(cents(16_460)); // above + 2 %
     bot.next("FILL", |line| line["side"] == "sell");
     assert!(house.venue.wait_for(PATIENCE, |snapshot| snapshot.open_lists.len() == 1).1);

@@ -58,12 +58,16 @@ fn the_first_48_hours_are_filled_and_count_as_covered() {
 }
 
 #[test]
-fn without_prices_of_the_past_nothing_is_said_in_sol() {
+fn an_hour_whose_price_is_not_known_is_asked_for_again() {
     let mut rig = Rig::new(Venues::CurveAndAmm);
+    rig.now = at(FULL_S).plus(20 * 60 * SECOND);
     let rows = read(&hours("690000")).expect("rows");
-    rig.session.on_backfill(BucketSource::Bitquery, &rows, rig.now, |_| None);
-    let sample = rig.session.buckets().window(at(FULL_S + 15));
-    assert_eq!((sample.state, sample.now_sol.0, sample.prev_sol.0), (SourceState::Ok, 0, 0));
+    let dear = at(FULL_S - 24 * HOUR_S);
+    let filled =
+        rig.session.on_backfill(BucketSource::Bitquery, &rows, rig.now, |at| at_150(at).filter(|_| at >= dear));
+    assert_eq!(filled, 24 * 12);
+    assert_eq!(rig.session.backfill_wanted(rig.now), Some((at(FULL_S - 48 * HOUR_S), dear)));
+    assert_eq!(rig.session.buckets().window(at(FULL_S + 15)).state, SourceState::Missing);
 }
 
 #[test]

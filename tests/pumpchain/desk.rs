@@ -171,6 +171,10 @@ impl Rig {
         let event = amm_event(self.second(), amount, pool);
         self.transaction(Program::Amm, &[data(&event)]);
     }
+    pub fn tell_again(&mut self) {
+        let Rig { session, told, now, .. } = self;
+        session.tell_again(*now, &mut |event| told.extend(words(&event)));
+    }
     pub fn second(&self) -> i64 {
         self.now.0 / SECOND
     }

@@ -27,6 +27,19 @@ fn a_subscription_that_never_delivers_is_stale_after_ten_seconds() {
 }
 
 #[test]
+fn whoever_lost_what_was_told_is_told_the_state_and_the_windows_again() {
+    let mut rig = Rig::connected(Venues::Curve);
+    rig.tell_again();
+    assert!(rig.told.is_empty(), "nothing was told yet");
+    rig.curve(SOL);
+    rig.pass(SECOND);
+    let samples = rig.samples.len();
+    rig.tell_again();
+    rig.pass(SECOND);
+    assert_eq!((rig.told.join(" "), rig.samples.len()), ("up up".to_owned(), samples + 1));
+}
+
+#[test]
 fn silence_is_a_gap_from_the_last_data_to_the_first_after_it() {
     let mut rig = Rig::connected(Venues::Curve);
     rig.curve(SOL);

@@ -52,9 +52,11 @@ impl SlowRing {
     fn start_pollers(&self, settings: PollerSettings) -> Result<Pollers, Failure> {
         let ring = self.clone();
         let emit = move |event: Event| {
-            if !ring.push(event) {
+            let is_taken = ring.push(event);
+            if !is_taken {
                 log::warn!("a volume sample found the ring full and was dropped; the next poll brings another");
             }
+            is_taken
         };
         let note = |note| log::info!("volume source: {note}");
         Pollers::start(settings, self.clock, emit, note).map_err(|why| Failure::new(exit::BAD_CONFIG, &why))

@@ -198,14 +198,13 @@ pub fn build(blueprint: Blueprint) -> Result<House, Failure> {
     let cold = runners.cold.spawn(vec![Box::new(cold)], clock, Arc::clone(&stop_cold)).map_err(|why| failed(&why))?;
     let trading = set_going(runners.trading, agents, (runners.scout, scout), clock, &stop_trading)?;
     let socket = open_socket(config, &way_in)?;
-    let (words, lines, board, lock) = (common.words, common.lines, common.board, ground.lock);
     Ok(House {
         config: blueprint.config,
         clock,
-        words,
+        words: common.words,
         kill: common.kill,
-        lines,
-        board,
+        lines: common.lines,
+        board: common.board,
         view,
         heartbeat,
         ops,
@@ -217,7 +216,7 @@ pub fn build(blueprint: Blueprint) -> Result<House, Failure> {
         cold,
         stop_trading,
         stop_cold,
-        lock,
+        lock: ground.lock,
     })
 }
 

@@ -90,8 +90,9 @@ impl Ground<'_> {
         let net = self.net.with_budget(ConnectBudget::binance());
         Ok(Rest::new(HttpClient::new(endpoint(key, url)?, net, BODY_BYTES_MAX), name, header))
     }
-    fn solana_link(&self) -> Result<Link, Failure> {
-        let config = LinkConfig::new(endpoint("solana_ws", &self.config.endpoints.solana_ws)?);
+    fn solana_link(&self, first_data_ns: i64) -> Result<Link, Failure> {
+        let mut config = LinkConfig::new(endpoint("solana_ws", &self.config.endpoints.solana_ws)?);
+        config.first_data_timeout_ns = config.first_data_timeout_ns.max(first_data_ns);
         Ok(Link::new(config, self.net.with_budget(ConnectBudget::binance())))
     }
 
@@ -124,7 +125,8 @@ impl Ground<'_> {
             ..DexSettings::default()
         };
         let rest = self.rest("solana_rpc", &self.config.endpoints.solana_rpc, ("the DEX market account", None))?;
-        Ok(DexPost::new(self.solana_link()?, rest, settings))
+        let link = self.solana_link(settings.stale_after_ns)?; // a quiet market is no fault
+        Ok(DexPost::new(link, rest, settings))
     }
 
     fn ladder(&self, url: &str) -> Result<LadderPost, Failure> {
@@ -156,6 +158,6 @@ impl Ground<'_> {
             self.rest("bitquery", url, ("the back-fill", token)).map(|rest| Backfill::new(rest, price_at))
         });
         let rest = self.rest("solana_rpc", &ends.solana_rpc, ("the pools' accounts", None))?;
-        Ok(ChainPost::new((self.solana_link()?, rest, backfill.transpose()?), settings, kept, rows, now))
+        Ok(ChainPost::new((self.solana_link(0)?, rest, backfill.transpose()?), settings, kept, rows, now))
     }
 }

@@ -133,10 +133,11 @@ pub struct Pollers {
 
 impl Pollers {
     /// Starts one thread for each source that is set. `emit` gets the events, not yet numbered; `note` what the log
-    /// should say. Both are called on the pollers' threads and may block them, but not for long.
+    /// should say. Both are called on the pollers' threads and may block them, but not for long. `emit` says whether
+    /// the event was taken: a state that was not is told again.
     pub fn start<E, N>(settings: PollerSettings, clock: Clock, emit: E, note: N) -> Result<Pollers, StartError>
     where
-        E: FnMut(Event) + Clone + Send + 'static,
+        E: FnMut(Event) -> bool + Clone + Send + 'static,
         N: FnMut(PollNote) + Clone + Send + 'static,
     {
         let (stop, stopped) = bounded::<()>(0);
@@ -189,7 +190,7 @@ struct Poller<E> {
     prices: Option<Arc<Mutex<HourlyPrices>>>,
 }
 
-impl<E: FnMut(Event)> Poller<E> {
+impl<E: FnMut(Event) -> bool> Poller<E> {
     fn run(mut self, mut source: Box<dyn Source>, mut note: impl FnMut(PollNote), stopped: &Receiver<()>) {
         let mut jitter = Jitter(self.clock.now().0.unsigned_abs() | 1);
         loop {
@@ -201,9 +202,8 @@ impl<E: FnMut(Event)> Poller<E> {
             }
             let now = self.clock.now();
             let state = if round.is_whole { StreamState::Up } else { StreamState::Down };
-            if self.state != Some(state) {
+            if self.state != Some(state) && self.tell(source.stream(), EventKind::Stream(state), now) {
                 self.state = Some(state);
-                self.tell(source.stream(), EventKind::Stream(state), now);
             }
             self.tell(source.stream(), EventKind::Volume(sample), now);
             let usual = if round.is_whole { self.poll_ns } else { self.poll_ns.min(RETRY_NS) };
@@ -214,8 +214,8 @@ impl<E: FnMut(Event)> Poller<E> {
         }
     }
 
-    fn tell(&mut self, stream: StreamId, kind: EventKind, now: Time) {
-        (self.emit)(Event { seq: 0, recv: now, at: Time::NONE, venue_time: Time::NONE, stream, kind });
+    fn tell(&mut self, stream: StreamId, kind: EventKind, now: Time) -> bool {
+        (self.emit)(Event { seq: 0, recv: now, at: Time::NONE, venue_time: Time::NONE, stream, kind })
     }
 }
 
@@ -259,7 +259,7 @@ mod tests {
     fn start(settings: PollerSettings, clock: Clock) -> (Pollers, Receiver<EventKind>, Receiver<PollNote>) {
         let (events_tx, events) = crossbeam_channel::unbounded();
         let (notes_tx, notes) = crossbeam_channel::unbounded();
-        let emit = move |event: Event| events_tx.send(event.kind).unwrap_or_default();
+        let emit = move |event: Event| events_tx.send(event.kind).is_ok();
         let pollers = Pollers::start(settings, clock, emit, move |note| notes_tx.send(note).unwrap_or_default());
         (pollers.expect("the pollers start"), events, notes)
     }
@@ -445,7 +445,7 @@ mod tests {
             readings: Vec::new(),
         };
         let settings = PollerSettings { pumpfun: Some(settings), ..PollerSettings::default() };
-        let error = Pollers::start(settings, Clock::start(), |_| {}, |_| {}).err().map(|error| error.to_string());
+        let error = Pollers::start(settings, Clock::start(), |_| true, |_| {}).err().map(|error| error.to_string());
         assert!(error.is_some_and(|text| text.starts_with("feeds.pumpfun_pointer: a JSON pointer starts with `/`")));
     }
 }

@@ -29,6 +29,8 @@ const BACKFILL_EVERY_NS: i64 = 900 * NANOS_PER_SEC;
 /// The same after one that failed.
 const BACKFILL_RETRY_NS: i64 = 60 * NANOS_PER_SEC;
 
+/// A price older than this says nothing about today's.
+const MID_NS_MAX: i64 = 60 * NANOS_PER_SEC;
 /// How far back today's price may stand in for one that nobody told.
 const MID_STANDS_IN_NS: i64 = 3 * 3_600 * NANOS_PER_SEC;
 
@@ -233,6 +235,7 @@ impl Post for ChainPost {
     }
     fn chores(&mut self, around: Around, heard: &mut Heard) {
         let (now, (mid, mid_at)) = (around.now, around.mid);
+        let mid = if now.since(mid_at) > MID_NS_MAX { Price::ZERO } else { mid };
         if mid.0 > 0 && mid_at != self.mid_at {
             self.mid_at = mid_at;
             self.session.on_mid(mid, mid_at);
@@ -253,8 +256,10 @@ impl Post for ChainPost {
     fn streams(&self) -> &'static [StreamId] {
         &STREAMS
     }
-    /// What was counted stays: only samples were lost on the way to the engine, and the next one says the same again.
-    fn start_anew(&mut self, _now: Time, _heard: &mut Heard) {}
+    /// What was counted stays: only samples were lost on the way to the engine. State and windows are told again.
+    fn start_anew(&mut self, now: Time, heard: &mut Heard) {
+        self.session.tell_again(now, &mut |event| heard.events.push(event));
+    }
     fn stop(&mut self, now: Time, heard: &mut Heard) {
         self.link.stop(now, &mut Ear { session: &mut self.session, opened: &mut self.opened, heard });
         keep(&self.rows, self.session.take_last(now));

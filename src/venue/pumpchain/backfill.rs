@@ -98,9 +98,10 @@ pub(super) fn fill(
             let usd_e17 = up_to(part + 1) - up_to(part);
             let trades_up_to =
                 |part: i64| row.trades.min(u64::from(u32::MAX)) * part.unsigned_abs() / parts.unsigned_abs();
-            let lamports = price_at(start).filter(|price| price.0 > 0).map(|price| usd_e17 / i128::from(price.0));
+            let Some(price) = price_at(start).filter(|price| price.0 > 0) else { continue }; // asked for again
+            let Ok(lamports) = i64::try_from(usd_e17 / i128::from(price.0)) else { continue };
             let bucket = VolumeBucket {
-                sol_value: Qty(lamports.and_then(|lamports| i64::try_from(lamports).ok()).unwrap_or(0)),
+                sol_value: Qty(lamports),
                 usd_e17,
                 trades: u32::try_from(trades_up_to(part + 1) - trades_up_to(part)).unwrap_or(u32::MAX),
                 ..VolumeBucket::empty(start, source)

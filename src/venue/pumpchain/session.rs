@@ -355,6 +355,14 @@ impl ChainSession {
         }
     }
 
+    /// Who listens lost events: the state again, and a sample with the next timer.
+    pub fn tell_again(&mut self, now: Time, emit: &mut impl FnMut(Event)) {
+        self.told_at = Time::NONE;
+        if let Some(state) = self.state {
+            emit(event(EventKind::Stream(state), now));
+        }
+    }
+
     /// SOL stands at `price`.
     pub fn on_mid(&mut self, price: Price, at: Time) {
         self.buckets.on_mid(price, at);
