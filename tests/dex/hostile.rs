@@ -112,7 +112,8 @@ fn trees_out_of_order_and_crossed_books_are_refused() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    // more by `PROPTEST_CASES`
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.max(2_000), ..ProptestConfig::default() })]
 
     #[test]
     fn random_blocks_behind_a_right_header_are_a_book_or_an_error(

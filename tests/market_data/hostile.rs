@@ -134,7 +134,12 @@ fn milliseconds_and_microseconds_are_told_apart_by_size() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+    // more by `PROPTEST_CASES`
+    #![proptest_config(ProptestConfig {
+        cases: ProptestConfig::default().cases.max(2_000),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
     #[test]
     fn frames_mutated_in_many_places_never_panic(
         which in 0..FRAMES.len(),

@@ -59,7 +59,7 @@ fn every_byte_of_a_frame_may_be_another_one() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn noise_is_survived(bytes in proptest::collection::vec(any::<u8>(), 0..2_000), at in 0_usize..2_000) {
