@@ -45,7 +45,6 @@ fn orders_fills_and_signals_on_the_bus_are_those_of_the_ledger() {
     house.enters_wholly(&mut bot);
     house.venue.set_mid(cents(16_460)); // above + 2 %
     bot.next("FILL", |line| line["side"] == "sell");
-    assert!(house.venue.wait_for(PATIENCE, |snapshot| snapshot.open_lists.len() == 1).1);
     house.venue.set_mid(cents(15_450)); // the stop
     bot.line("TRADE_CLOSED");
     let ended = bot.stop();

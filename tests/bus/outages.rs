@@ -53,7 +53,6 @@ fn without_its_server_nothing_is_entered_exits_go_on_and_a_new_server_counts_wit
     bot.next("STREAM_DOWN", is_down);
     house.venue.set_mid(cents(16_460)); // above + 2 %
     bot.next("FILL", |line| line["side"] == "sell");
-    assert!(house.venue.wait_for(PATIENCE, |snapshot| snapshot.open_lists.len() == 1).1);
     house.venue.set_mid(cents(15_450)); // the stop
     bot.line("TRADE_CLOSED");
     assert_eq!(house.venue.conserved(), Ok(()));
