@@ -6,7 +6,7 @@ use sol_volume_bot::sim::server::{Channel, Handle, Server, ServerSettings};
 use sol_volume_bot::sys::clock::Clock;
 
 use crate::certs::Ca;
-use crate::rig::{House, PATIENCE, cents, steered};
+use crate::rig::{House, cents, steered};
 
 fn trusting(house: &mut House, ca: &Ca) {
     house.set("endpoints", "ca_file", &format!("{:?}", ca.file.display().to_string()));
@@ -24,7 +24,7 @@ fn the_way_from_enter_to_both_take_profits_runs_over_wss_and_https() {
     house.enters_wholly(&mut bot);
     house.venue.set_mid(cents(16_460)); // above + 2 %
     bot.next("FILL", |line| line["side"] == "sell");
-    assert!(house.venue.wait_for(PATIENCE, |snapshot| snapshot.open_lists.len() == 1).1);
+    bot.next("ORDER_DONE", |line| line["purpose"] == "TP1");
     house.venue.set_mid(cents(16_800)); // above + 4 %
     let closed = bot.line("TRADE_CLOSED");
     assert_eq!(closed["exit_reason"], "TAKE_PROFIT", "{closed}");
