@@ -6,7 +6,7 @@ use rusqlite::types::ValueRef;
 use serde_json::{Map, Value, json};
 
 use crate::nats::{FALLEN, Nats, Peer, house, until, volume};
-use crate::rig::{House, PATIENCE, cents};
+use crate::rig::{House, cents};
 
 /// A table, one object a row.
 fn table(house: &House, sql: &str) -> Vec<Map<String, Value>> {
