@@ -119,12 +119,8 @@ pub fn decode_lines(
     let mut line = Vec::new();
     let mut tally = Tally::default();
     for number in 1_u64.. {
-        line.clear();
-        if input.by_ref().take(LINE_BYTES_MAX as u64).read_until(b'\n', &mut line)? == 0 {
+        if !read_line(&mut input, LINE_BYTES_MAX, &mut line)? {
             break;
-        }
-        if line.len() == LINE_BYTES_MAX && line.last() != Some(&b'\n') {
-            skip_line(&mut input)?;
         }
         match decoder.event(&line, book) {
             Ok(None) => continue,
@@ -188,6 +184,18 @@ impl Decoder {
             Decoder::Jupiter => dex::quote(line),
         }
     }
+}
+
+/// The next line into `line`, the first `bytes_max` bytes of it; its rest is passed over. Output: whether there was one.
+fn read_line(input: &mut impl BufRead, bytes_max: usize, line: &mut Vec<u8>) -> io::Result<bool> {
+    line.clear();
+    if input.by_ref().take(bytes_max as u64).read_until(b'\n', line)? == 0 {
+        return Ok(false);
+    }
+    if line.len() == bytes_max && line.last() != Some(&b'\n') {
+        skip_line(input)?;
+    }
+    Ok(true)
 }
 
 /// Reads on to the end of a line whose rest nobody wants.

@@ -3,11 +3,11 @@
 //! Thread: main.  Invariants: as the session reads them: failed transactions trade nothing, only the programs' own lines
 //! count; a transaction that both programs wrote to is told once.
 
-use std::io::{self, BufRead, Read, Write};
+use std::io::{self, BufRead, Write};
 
 use serde_json::{Value, json};
 
-use super::{Tally, skip_line};
+use super::{Tally, read_line};
 use crate::types::Qty;
 use crate::venue::DecodeError;
 use crate::venue::pumpchain::Program;
@@ -36,12 +36,8 @@ pub(super) fn decode_lines(
     let mut line = Vec::new();
     let mut tally = Tally::default();
     for number in 1_u64.. {
-        line.clear();
-        if input.by_ref().take(LINE_BYTES_MAX as u64).read_until(b'\n', &mut line)? == 0 {
+        if !read_line(&mut input, LINE_BYTES_MAX, &mut line)? {
             break;
-        }
-        if line.len() == LINE_BYTES_MAX && line.last() != Some(&b'\n') {
-            skip_line(&mut input)?;
         }
         let (recv, text) = parts(&line);
         if text.is_empty() {
