@@ -369,6 +369,26 @@ mod tests {
     }
 
     #[test]
+    fn a_late_entry_after_the_stop_costs_what_it_cost_and_not_a_unit_is_made_or_lost_on_paper() {
+        let mut position = Position::new(None, 1);
+        let mut book = |side, px, qty, fee_asset, fee| {
+            let booked = position.book(&fill(side, px, qty, fee_asset, fee), maker(Purpose::Entry), Time(1));
+            assert!(booked.is_sound);
+            (booked.cash.0, booked.realized.0)
+        };
+        let booked = [
+            book(Side::Buy, "161.01", "41.325", FeeAsset::Base, 41_325_000),
+            book(Side::Sell, "159.2", "41.283", FeeAsset::Quote, 657_225_360),
+            book(Side::Buy, "154.5", "20.663", FeeAsset::Base, 20_663_000), // on its way when the price fell
+            book(Side::Sell, "154.4", "20.643", FeeAsset::Quote, 318_727_920),
+        ];
+        let (cash, realized) = booked.iter().fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        assert_eq!(position.qty(), Qty(12_000)); // 41.325 - 0.041325 - 41.283 + 20.663 - 0.020663 - 20.643
+        assert_eq!(realized, cash + position.cost().0);
+        assert_eq!(position.cost(), Notional(185_585)); // at 154.65 a coin, the late entry's: not at 159
+    }
+
+    #[test]
     fn a_sale_of_more_than_was_held_is_told_and_leaves_no_negative_coins() {
         let mut position = Position::new(None, 1);
         position.book(&fill(Side::Buy, "160", "1", FeeAsset::None, 0), maker(Purpose::Entry), Time(1));

@@ -215,7 +215,7 @@ pub fn hold(place: &Place, random: &mut SplitMix64, instants: &[Instant]) -> Res
     shown.has_traded = !rig.venue.snapshot().trades.is_empty();
     let story = told(String::new(), &rig, shown.runs);
     let books = rig.checked_stop().map_err(|why| format!("{why}{story}"))?;
-    let agree = judge::orders_agree(&rig.venue, &books).and_then(|()| judge::profit_agrees(&books));
+    let agree = judge::orders_agree(&rig.venue, &books).and_then(|()| books.profit_agrees());
     agree.map_err(|why| format!("{why}{story}"))?;
     Ok(shown)
 }

@@ -50,28 +50,41 @@ impl Books {
     pub fn live_orders(&self) -> Vec<Row> {
         self.rows("SELECT * FROM orders WHERE status IN ('PENDING', 'WORKING', 'PARTLY_FILLED', 'UNKNOWN')")
     }
-    /// Profit after fees of all fills together, coins left over at what they cost; exact but for one division.
-    pub fn pnl_of_fills(&self) -> Notional {
-        let (mut spent, mut got, mut bought, mut sold) = (0_i128, 0_i128, 0_i128, 0_i128);
-        for fill in self.fills() {
+    /// The round trips together made what the fills made, to the last unit. What no sum of fills tells is what the coins
+    /// left over cost: between the cheapest and the dearest buy, by the order in which coins came and went.
+    pub fn profit_agrees(&self) -> Result<(), String> {
+        let (fills, trades) = (self.fills(), self.trades());
+        let told: i128 = trades.iter().map(|row| i128::from(money(&row["pnl"]).0)).sum();
+        let (mut cash, mut held, mut per_coin) = (0_i128, 0_i128, Vec::new());
+        for fill in &fills {
             let (px, qty) = (i128::from(money(&fill["price"]).0), i128::from(coins(&fill["qty"]).0));
             let (base_fee, quote_fee) = match fill["fee_asset"].as_str() {
-                "BASE" => (coins(&fill["fee"]).0, 0),
-                _ => (0, money(&fill["fee"]).0),
+                "BASE" => (i128::from(coins(&fill["fee"]).0), 0),
+                _ => (0, i128::from(money(&fill["fee"]).0)),
             };
-            let value = px * qty / 1_000_000_000;
+            let value = px * qty / COIN;
             if fill["side"] == "BUY" {
-                spent += value + i128::from(quote_fee);
-                bought += qty - i128::from(base_fee);
+                (cash, held) = (cash - value - quote_fee, held + qty - base_fee);
+                per_coin.push((value + quote_fee) * COIN / (qty - base_fee));
             } else {
-                got += value - i128::from(quote_fee);
-                sold += qty + i128::from(base_fee);
+                (cash, held) = (cash + value - quote_fee, held - qty - base_fee);
             }
         }
-        let cost = if bought == 0 { 0 } else { spent * sold / bought };
-        Notional(i64::try_from(got - cost).expect("a sum that fits"))
+        let cost = |per_coin: Option<&i128>| held * per_coin.unwrap_or(&0) / COIN;
+        let rounded = fills.len() as i128; // a unit a fill
+        let least = cash + cost(per_coin.iter().min()) - rounded;
+        let most = cash + cost(per_coin.iter().max()) + rounded;
+        if trades.is_empty() != fills.is_empty() || !(least..=most).contains(&told) {
+            return Err(format!(
+                "the round trips tell of {told}, the fills of {least} to {most} (1e-8 USDT): {trades:?}"
+            ));
+        }
+        Ok(())
     }
 }
+
+/// Units of one coin.
+const COIN: i128 = 1_000_000_000;
 
 /// Money from its text.
 pub fn money(text: &str) -> Notional {
