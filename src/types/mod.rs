@@ -9,6 +9,7 @@ pub mod event;
 pub mod ids;
 pub mod instrument;
 pub mod order;
+pub mod pace;
 pub mod params;
 pub mod reconcile;
 pub mod record;

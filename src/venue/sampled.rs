@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 
 use super::DecodeError;
 use crate::types::event::{SourceReason, SourceState, VolumeDefinition, VolumeSample};
+use crate::types::pace::outruns_a_market;
 use crate::types::time::{NANOS_PER_DAY, NANOS_PER_SEC};
 use crate::types::{Notional, Time};
 
@@ -20,10 +21,6 @@ pub const READINGS_MAX: usize = 49 * 12;
 const TOLERANCE_NS: i64 = 15 * MINUTE_NS;
 /// A number that stands still for this long is a provider that stands still.
 const FROZEN_NS: i64 = 30 * MINUTE_NS;
-/// A rolling day that is more than this many times the believed one, or less than that part of it, is not believed.
-const JUMP_MAX: i128 = 5;
-/// How long a believed reading binds the next ones. A jump that persists does not heal by itself before.
-const JUMP_NS: i64 = 60 * MINUTE_NS;
 
 /// One reading of the rolling number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,8 +38,10 @@ pub struct Sampled {
     /// What is wrong with the newest answer.
     fault: Option<(SourceState, SourceReason)>,
     latest: Option<Reading>,
-    /// When the number last changed.
+    /// When the believed number last changed: from here on it may move.
     changed: Time,
+    /// The number told last, believed or not, and since when it stands.
+    stands: Option<Reading>,
     /// At least [`SPACING_NS`] apart, oldest first.
     kept: VecDeque<Reading>,
 }
@@ -52,7 +51,7 @@ impl Sampled {
     pub fn new(stale_ns: i64) -> Sampled {
         let unread = Some((SourceState::Down, SourceReason::Unread));
         let kept = VecDeque::with_capacity(READINGS_MAX + 1);
-        Sampled { stale_ns, fault: unread, latest: None, changed: Time::NONE, kept }
+        Sampled { stale_ns, fault: unread, latest: None, changed: Time::NONE, stands: None, kept }
     }
 
     /// Hands back the readings of an earlier run; those out of order or not positive are left out.
@@ -75,12 +74,15 @@ impl Sampled {
         self.latest
     }
 
-    /// Takes a positive reading. One that repeats an older time is replayed; one that is more than [`JUMP_MAX`] times the
-    /// believed one of the last hour, or less than that part of it, is no market's: neither is kept.
+    /// Takes a positive reading. One that repeats an older time is replayed; one that is further from the believed one than
+    /// a rolling day moves in the time since is no market's: neither is kept.
     pub fn take(&mut self, reading: Reading) {
+        if self.stands.is_none_or(|stands| stands.usd != reading.usd) {
+            self.stands = Some(reading);
+        }
         self.fault = match self.latest {
             Some(latest) if reading.at < latest.at => Some((SourceState::Stale, SourceReason::Repeated)),
-            Some(latest) if reading.at.since(latest.at) <= JUMP_NS && jumps(latest.usd, reading.usd) => {
+            Some(latest) if outruns_a_market(latest.usd, reading.usd, reading.at.since(self.changed)) => {
                 Some((SourceState::Suspect, SourceReason::Implausible))
             }
             _ => None,
@@ -111,7 +113,8 @@ impl Sampled {
         self.fail(state, reason);
     }
 
-    /// What the source says at `now`. The newer window ends where the number last changed: it may be no younger.
+    /// What the source says at `now`. The newer window ends where the number last changed: it may be no younger. A number
+    /// that was not believed at first is as old as its first telling.
     pub fn sample(&self, now: Time) -> VolumeSample {
         use {SourceReason as Why, SourceState as State};
         let older = self.latest.and_then(|latest| self.reading_near(latest.at.plus(-NANOS_PER_DAY)));
@@ -120,7 +123,7 @@ impl Sampled {
             (None, None, _) => (State::Missing, Why::NoValue),
             (None, Some(latest), _) if now.since(latest.at) > self.stale_ns => (State::Stale, Why::TooOld),
             (None, Some(_), None) => (State::Missing, Why::WarmingUp),
-            (None, Some(latest), _) if latest.at.since(self.changed) >= FROZEN_NS => (State::Filled, Why::Repeated),
+            (None, Some(latest), _) if latest.at.since(self.stood()) >= FROZEN_NS => (State::Filled, Why::Repeated),
             (None, Some(latest), Some(older)) if latest.usd == older.usd => (State::Filled, Why::Repeated),
             (None, Some(_), Some(_)) => (State::Ok, Why::None),
         };
@@ -130,7 +133,7 @@ impl Sampled {
             reason,
             now: self.latest.map_or(Notional::ZERO, |latest| latest.usd),
             prev: older.map_or(Notional::ZERO, |older| older.usd),
-            bucket_end: self.changed,
+            bucket_end: self.stood(),
             as_of: self.latest.map_or(Time::NONE, |latest| latest.at),
             ..VolumeSample::UNREAD
         }
@@ -140,6 +143,12 @@ impl Sampled {
     pub fn warm_up_ns(&self, now: Time) -> i64 {
         let reach = self.kept.front().map_or(0, |oldest| now.since(oldest.at));
         (NANOS_PER_DAY - TOLERANCE_NS - reach).max(0)
+    }
+
+    /// Since when the believed number stands.
+    fn stood(&self) -> Time {
+        let is_latest = |stands: &Reading| self.latest.is_some_and(|latest| latest.usd == stands.usd);
+        self.stands.filter(is_latest).map_or(self.changed, |stands| stands.at.min(self.changed))
     }
 
     fn keep(&mut self, reading: Reading) {
@@ -163,9 +172,4 @@ impl Sampled {
         near.sort_by_key(|reading| reading.usd);
         near.get(near.len().checked_sub(1)? / 2).copied()
     }
-}
-
-fn jumps(before: Notional, after: Notional) -> bool {
-    let (before, after) = (i128::from(before.0), i128::from(after.0));
-    after > before * JUMP_MAX || before > after * JUMP_MAX
 }

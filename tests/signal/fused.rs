@@ -237,14 +237,18 @@ fn a_repeated_a_replayed_and_a_leaping_trailing_day_are_not_believed() {
     for (next, after_ns, expected) in [
         (chain(99, 100, NOON), MINUTE_NS, ok),
         (chain(99, 100, soon), MINUTE_NS, (SourceState::Suspect, SourceReason::Repeated)),
-        (chain(69, 100, soon), MINUTE_NS, ok),
+        (chain(96, 100, soon), MINUTE_NS, ok),
+        (chain(95, 100, soon), MINUTE_NS, (SourceState::Suspect, SourceReason::Implausible)), // 1/60 + 2 % and no more
+        (chain(69, 100, soon), 24 * MINUTE_NS, (SourceState::Suspect, SourceReason::Implausible)),
+        (chain(69, 100, soon), 25 * MINUTE_NS, ok),
         (chain(69, 100, NOON.plus(-1)), MINUTE_NS, (SourceState::Stale, SourceReason::Repeated)),
         (chain(49, 100, soon), MINUTE_NS, (SourceState::Suspect, SourceReason::Implausible)),
         (chain(98, 201, soon), MINUTE_NS, (SourceState::Suspect, SourceReason::Implausible)),
-        (chain(98, 200, soon), MINUTE_NS, ok),
+        (chain(98, 104, soon), MINUTE_NS, (SourceState::Suspect, SourceReason::Implausible)),
+        (chain(98, 103, soon), MINUTE_NS, ok),
         (chain(49, 100, later), HOUR_NS + 1, ok),
-        (chain(69, 100, soon.plus(HOUR_NS)), MINUTE_NS, ok),
-        (chain(69, 100, soon.plus(HOUR_NS + 1)), MINUTE_NS, (SourceState::Suspect, SourceReason::Implausible)),
+        (chain(97, 100, soon.plus(HOUR_NS)), MINUTE_NS, ok),
+        (chain(97, 100, soon.plus(HOUR_NS + 1)), MINUTE_NS, (SourceState::Suspect, SourceReason::Implausible)),
     ] {
         assert_eq!(after_calm(next, after_ns), expected, "{next:?}");
     }

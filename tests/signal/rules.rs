@@ -278,11 +278,12 @@ fn a_definition_acts_once_a_day_and_once_for_one_slump() {
     let setup = SignalSetup { definition: VolumeDefinition::Sampled24, rsi_period: 20, candle_s: 300 };
     let mut rolling = Signal::new(setup);
     rolling.on_acted(NOON);
-    for (now_usd, may_act) in [(65, false), (80, false), (81, true), (65, true)] {
-        let sample = day_sample(SourceState::Ok, now_usd * 1_000_000 * USD, 100_000_000 * USD, tomorrow);
+    for (hour, now_usd, may_act) in [(0, 65, false), (1, 80, false), (2, 81, true), (3, 65, true)] {
+        let now = tomorrow.plus(hour * HOUR_NS);
+        let sample = day_sample(SourceState::Ok, now_usd * 1_000_000 * USD, 100_000_000 * USD, now);
         let sample = VolumeSample { definition: VolumeDefinition::Sampled24, ..sample };
-        rolling.on_volume(StreamId::PumpFun, &sample, tomorrow);
-        assert_eq!(!failing(&decide(&rolling, tomorrow)).contains(&Rule::OncePerDay), may_act, "{now_usd}");
+        rolling.on_volume(StreamId::PumpFun, &sample, now);
+        assert_eq!(!failing(&decide(&rolling, now)).contains(&Rule::OncePerDay), may_act, "{now_usd}");
     }
 }
 

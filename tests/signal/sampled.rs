@@ -54,15 +54,15 @@ fn judged(reader: &coingecko::Reader, now: Time) -> Judged {
 fn coingecko_is_compared_with_its_own_number_of_a_day_ago_and_is_as_old_as_it_says() {
     let mut reader = gecko();
     let now = NOON.plus(10 * MINUTE_NS);
-    reader.on_body(&told_at(700, now), now.plus(MINUTE_NS)).expect("a list");
+    reader.on_body(&told_at(900, now), now.plus(MINUTE_NS)).expect("a list");
     let sample = reader.sample(now.plus(MINUTE_NS));
     assert_eq!((sample.definition, sample.state), (VolumeDefinition::Sampled24, SourceState::Ok));
-    assert_eq!((sample.now, sample.prev), (Notional(70_000_000_050_000_000), Notional(100_100_000_050_000_000)));
+    assert_eq!((sample.now, sample.prev), (Notional(90_000_000_050_000_000), Notional(100_100_000_050_000_000)));
     assert_eq!((sample.bucket_end, sample.as_of), (now, now), "its time, not ours");
     let stale = (SourceState::Stale, SourceReason::TooOld);
     assert_eq!(judged(&reader, now.plus(30 * MINUTE_NS)), OK);
     assert_eq!(judged(&reader, now.plus(30 * MINUTE_NS + 1)), stale);
-    reader.on_body(&told_at(700, now), now.plus(40 * MINUTE_NS)).expect("the same list again");
+    reader.on_body(&told_at(900, now), now.plus(40 * MINUTE_NS)).expect("the same list again");
     assert_eq!(judged(&reader, now.plus(40 * MINUTE_NS)), stale, "asking again makes it no younger");
 }
 
@@ -70,12 +70,12 @@ fn coingecko_is_compared_with_its_own_number_of_a_day_ago_and_is_as_old_as_it_sa
 fn coingecko_has_no_ratio_before_a_day_unless_earlier_readings_are_handed_back() {
     let mut fresh = coingecko::Reader::new(coingecko::CATEGORY);
     assert_eq!(judged(&fresh, NOON), (SourceState::Down, SourceReason::Unread));
-    fresh.on_body(&told_at(700, NOON), NOON).expect("a list");
+    fresh.on_body(&told_at(900, NOON), NOON).expect("a list");
     assert_eq!(judged(&fresh, NOON), (SourceState::Missing, SourceReason::WarmingUp));
     let mut restarted = coingecko::Reader::new(coingecko::CATEGORY);
     restarted.restore(gecko().readings());
     let now = NOON.plus(10 * MINUTE_NS);
-    restarted.on_body(&told_at(700, now), now).expect("a list");
+    restarted.on_body(&told_at(900, now), now).expect("a list");
     assert_eq!((judged(&restarted, now), restarted.warm_up_ns(now)), (OK, 0));
 }
 
@@ -113,11 +113,11 @@ fn each_answer_of_coingecko_that_is_of_no_use_has_its_state_until_the_next_good_
         assert!(reader.on_body(&body, now).is_err(), "{}", String::from_utf8_lossy(&body));
         assert_eq!(judged(&reader, now), expected, "{}", String::from_utf8_lossy(&body));
         assert_eq!(reader.sample(now).now, Notional(100_000_000_050_000_000), "the last good number");
-        reader.on_body(&told_at(700, now), now).expect("a list");
+        reader.on_body(&told_at(900, now), now).expect("a list");
         assert_eq!(judged(&reader, now), OK);
     }
     let mut reader = gecko();
-    reader.on_body(&told_at(700, NOON.plus(-MINUTE_NS)), now).expect("an older list");
+    reader.on_body(&told_at(900, NOON.plus(-MINUTE_NS)), now).expect("an older list");
     assert_eq!(judged(&reader, now), (SourceState::Stale, SourceReason::Repeated), "its time fell back");
     for reason in [SourceReason::Refused, SourceReason::NoAnswer] {
         reader.on_failed(reason);
@@ -134,33 +134,54 @@ fn calm(minutes: i64) -> (Sampled, Time) {
     (sampled, start.plus(minutes * MINUTE_NS))
 }
 
+fn told(sampled: &Sampled, now: Time) -> Judged {
+    (sampled.sample(now).state, sampled.sample(now).reason)
+}
+
 #[test]
-fn a_leap_of_more_than_five_is_not_believed_for_an_hour_and_never_remembered_before() {
-    for (usd, expected) in [
-        (500_007_795, OK),
-        (500_007_796, LEAPT),
-        (20_000_312, OK),
-        (20_000_311, LEAPT),
-        (100_000_000_000 / 1_000, OK),
-        (90_000_000_000, LEAPT),
+fn a_rolling_day_moves_no_faster_than_by_itself_in_an_hour() {
+    // The last believed number is 100 001 559, so many minutes ago; 2 % more is what providers round and restate.
+    for (minutes, usd, expected) in [
+        (1, 103_668_282, OK), // 1/60 + 2 %
+        (1, 103_668_283, LEAPT),
+        (1, 96_464_527, OK),
+        (1, 96_464_526, LEAPT),
+        (1, 60_000_000, LEAPT), // what a day ago was, told again
+        (30, 152_002_369, OK),
+        (30, 152_002_370, LEAPT),
+        (30, 65_790_500, OK),
+        (30, 65_790_499, LEAPT),
+        (60, 202_003_149, OK),
+        (60, 202_003_150, LEAPT),
+        (60, 1, LEAPT),
+        (61, 1, OK),
     ] {
-        let (mut sampled, mut now) = calm(1_560);
+        let (mut sampled, next) = calm(1_560);
+        let now = next.plus((minutes - 1) * MINUTE_NS);
         let leap = Reading { at: now, usd: Notional(usd * USD) };
         sampled.take(leap);
-        let told = |sampled: &Sampled, now| (sampled.sample(now).state, sampled.sample(now).reason);
-        assert_eq!(told(&sampled, now), expected, "{usd}");
-        assert_eq!(sampled.latest() == Some(leap), expected == OK, "{usd}");
-        if expected == LEAPT {
-            for minute in 1..60 {
-                now = now.plus(MINUTE_NS);
-                sampled.take(Reading { at: now, usd: Notional(usd * USD) });
-                assert_eq!(told(&sampled, now), LEAPT, "it persists for {minute} minutes");
-            }
-            assert!(sampled.readings().all(|kept| kept.usd.0 < 101_000_000 * USD), "it is remembered");
-            now = now.plus(MINUTE_NS);
+        assert_eq!(told(&sampled, now), expected, "{usd} after {minutes} minutes");
+        assert_eq!(sampled.latest() == Some(leap), expected == OK, "{usd} after {minutes} minutes");
+    }
+}
+
+#[test]
+fn a_leap_that_persists_is_believed_when_it_could_be_a_markets_and_never_remembered_before() {
+    for (usd, minutes) in [(60_000_000, 39), (90_000_000, 6), (100_000, 61), (90_000_000_000, 61)] {
+        let (mut sampled, start) = calm(1_560);
+        let doubted = |now: Time, sampled: &mut Sampled| {
             sampled.take(Reading { at: now, usd: Notional(usd * USD) });
-            assert_ne!(told(&sampled, now), LEAPT, "after an hour it is the provider's word");
+            told(sampled, now) == LEAPT
+        };
+        for minute in 1..minutes {
+            let now = start.plus((minute - 1) * MINUTE_NS);
+            assert!(doubted(now, &mut sampled), "{usd} persists for {minute} minutes");
         }
+        assert!(sampled.readings().all(|kept| kept.usd.0 > 99_000_000 * USD && kept.usd.0 < 101_000_000 * USD));
+        let now = start.plus((minutes - 1) * MINUTE_NS);
+        assert!(!doubted(now, &mut sampled), "{usd} after {minutes} minutes");
+        let expected = if minutes > 30 { FROZEN } else { OK };
+        assert_eq!(told(&sampled, now), expected, "{usd} stood still since it was first told");
     }
 }
 

@@ -4,6 +4,7 @@
 //! compared with; thresholds are compared by integer cross-multiplication, so 30 % is never "more than 30 %".
 
 use crate::types::event::{SourceReason, SourceState, StreamState, VolumeDefinition, VolumeSample};
+use crate::types::pace::{WHOLE_NS, outruns_a_market};
 use crate::types::record::SourceLook;
 use crate::types::time::{NANOS_PER_DAY, NANOS_PER_MILLI, NANOS_PER_SEC};
 use crate::types::units::{RATIO_SCALE, mul_div_floor};
@@ -15,11 +16,8 @@ pub const VOLUME_FLOOR: Notional = Notional(20_000_000 * RATIO_SCALE);
 const FALL_MAX: i128 = 20;
 /// A newer window that is not below 5 times the older one is a fault of the source.
 const RISE_MAX: i128 = 5;
-/// Most that a trailing day may change within [`JUMP_NS`] (that takes an hour with the volume of a whole day), and most
-/// that a past day may be restated within it.
+/// Most that a past day may be restated, and that a reading of a day ago may differ from the next, within [`WHOLE_NS`].
 const JUMP_MAX: i128 = 2;
-/// How long a believed sample binds the next ones.
-const JUMP_NS: i64 = 3_600 * NANOS_PER_SEC;
 /// How far ahead of our clock a window may end.
 const AHEAD_NS: i64 = 3_600 * NANOS_PER_SEC;
 /// How long "it rose" stands after a source has fallen silent or into doubt: else its silence would let a trade through.
@@ -50,8 +48,18 @@ pub(super) struct Source {
     judged: Judged,
     /// Drop, rounded down; zero where there is none.
     drop: Ratio,
-    /// The newest sample that was OK after the gates, and when it was read.
-    believed: Option<(VolumeSample, Time)>,
+    /// The newest sample that was OK after the gates.
+    believed: Option<Believed>,
+}
+
+/// A sample that was OK.
+#[derive(Clone, Copy, Debug)]
+struct Believed {
+    sample: VolumeSample,
+    /// When its number was first read: from here on it may move.
+    heard: Time,
+    /// When it was read last.
+    at: Time,
 }
 
 impl Source {
@@ -73,18 +81,21 @@ impl Source {
         self.at = at;
         self.drop = drop_of(sample.now.0, sample.prev.0);
         if self.judged.0 == SourceState::Ok {
-            self.believed = Some((*sample, at));
+            let is_same = |believed: &Believed| believed.sample.now == sample.now;
+            let heard = self.believed.filter(is_same).map_or(at, |believed| believed.heard);
+            self.believed = Some(Believed { sample: *sample, heard, at });
         }
     }
 
     /// What a plausible sample is worth beside the one believed before it.
     fn compared(&self, sample: &VolumeSample, at: Time) -> Judged {
-        let Some((before, before_at)) = self.believed else { return (SourceState::Ok, SourceReason::None) };
+        let Some(believed) = self.believed else { return (SourceState::Ok, SourceReason::None) };
+        let before = &believed.sample;
         if sample.bucket_end < before.bucket_end {
             (SourceState::Stale, SourceReason::Repeated)
         } else if sample.bucket_end > before.bucket_end && sample.now == before.now {
             (SourceState::Suspect, SourceReason::Repeated)
-        } else if is_torn(&before, sample, at.since(before_at) <= JUMP_NS) {
+        } else if is_torn(&believed, sample, at) {
             (SourceState::Suspect, SourceReason::Implausible)
         } else {
             (SourceState::Ok, SourceReason::None)
@@ -117,7 +128,8 @@ impl Source {
 
     /// Whether its newest believed word is that volume rose.
     pub(super) fn contradicts(&self, now: Time) -> bool {
-        self.believed.is_some_and(|(sample, at)| sample.now > sample.prev && now.since(at) <= VETO_NS)
+        let has_risen = |believed: Believed| believed.sample.now > believed.sample.prev;
+        self.believed.is_some_and(|believed| has_risen(believed) && now.since(believed.at) <= VETO_NS)
     }
 
     /// For the record.
@@ -176,12 +188,20 @@ fn gated(stream: StreamId, sample: &VolumeSample, at: Time) -> Judged {
 ///
 /// A day's own value may be restated, and a provider may be right the second time: so what is compared with what was read
 /// over an hour ago is believed, but for a UTC day whose predecessor is not what was told of it as the newest day.
-fn is_torn(before: &VolumeSample, sample: &VolumeSample, is_recent: bool) -> bool {
-    let is_day = sample.definition == VolumeDefinition::UtcDay;
-    let is_next_day = is_day && sample.bucket_end.since(before.bucket_end) == NANOS_PER_DAY;
-    let is_same_window = !is_day || sample.bucket_end == before.bucket_end;
-    let has_jumped = jumps(before.now, sample.now) || jumps(before.prev, sample.prev);
-    (is_next_day && jumps(before.now, sample.prev)) || (is_recent && is_same_window && has_jumped)
+fn is_torn(believed: &Believed, sample: &VolumeSample, at: Time) -> bool {
+    let before = &believed.sample;
+    let is_recent = at.since(believed.at) <= WHOLE_NS;
+    let has_leapt = |before: Notional, after: Notional| is_recent && jumps(before, after);
+    let outruns = |before: Notional, after: Notional| outruns_a_market(before, after, at.since(believed.heard));
+    match sample.definition {
+        VolumeDefinition::Rolling24 => outruns(before.now, sample.now) || outruns(before.prev, sample.prev),
+        VolumeDefinition::Sampled24 => outruns(before.now, sample.now) || has_leapt(before.prev, sample.prev),
+        VolumeDefinition::UtcDay => match sample.bucket_end.since(before.bucket_end) {
+            0 => has_leapt(before.now, sample.now) || has_leapt(before.prev, sample.prev),
+            NANOS_PER_DAY => jumps(before.now, sample.prev),
+            _ => false,
+        },
+    }
 }
 
 /// Whether one is more than [`JUMP_MAX`] times the other.

@@ -17,6 +17,9 @@ pub const OVERVIEW_PATH: &str =
     "/overview/dexs/Solana?excludeTotalDataChart=true&excludeTotalDataChartBreakdown=true&dataType=dailyVolume";
 /// Days of a protocol's chart that are kept.
 pub const DAYS_KEPT: usize = 40;
+/// A day of more than so many halves of both its neighbours is a spike, and the fall from it is not a slump: recorded
+/// history (401 days of the sum) has no such day; its highest was 2.2 times the higher neighbour.
+const SPIKE_HALVES: i128 = 5;
 /// Time of day after which yesterday's value is late.
 const LATE_NS: i64 = 12 * 3_600 * NANOS_PER_SEC;
 
@@ -67,8 +70,8 @@ struct Series {
     totals: [Option<Notional>; 2],
 }
 
-/// The two days that are compared; either may be missing.
-type Pair = [Option<Bucket>; 2];
+/// The two days that are compared, newest first, and the one before them; each may be missing.
+type Days = [Option<Bucket>; 3];
 
 /// Reads summaries, says what they are worth.
 #[derive(Clone, Debug)]
@@ -130,21 +133,25 @@ impl Reader {
     pub fn sample(&self, now: Time) -> VolumeSample {
         let good = (SourceState::Ok, SourceReason::None);
         let mut judged = if self.series.is_empty() { (SourceState::Missing, SourceReason::Unread) } else { good };
-        let mut sums = [Notional::ZERO; 2];
+        let (mut sums, mut is_older_known) = ([Notional::ZERO; 3], true);
         let mut bucket_end = None;
         for series in &self.series {
-            let (own, pair) = self.judge(series, now);
+            let (own, days) = self.judge(series, now);
             judged = worse(judged, own);
-            for (sum, bucket) in sums.iter_mut().zip(pair) {
+            is_older_known &= days[2].is_some();
+            for (sum, bucket) in sums.iter_mut().zip(days) {
                 match sum.checked_add(bucket.map_or(Notional::ZERO, |bucket| bucket.usd)) {
                     Some(total) => *sum = total,
                     None => judged = worse(judged, (SourceState::Suspect, SourceReason::Implausible)),
                 }
             }
-            let end = pair[0].map_or(Time::NONE, |bucket| Time((bucket.day + 1).saturating_mul(NANOS_PER_DAY)));
+            let end = days[0].map_or(Time::NONE, |bucket| Time((bucket.day + 1).saturating_mul(NANOS_PER_DAY)));
             bucket_end = Some(bucket_end.map_or(end, |earliest: Time| earliest.min(end)));
         }
-        let [now_usd, prev_usd] = sums;
+        if is_older_known && is_spike(sums) {
+            judged = worse(judged, (SourceState::Suspect, SourceReason::Implausible));
+        }
+        let [now_usd, prev_usd, _] = sums;
         let bucket_end = bucket_end.unwrap_or(Time::NONE);
         VolumeSample {
             definition: VolumeDefinition::UtcDay,
@@ -163,15 +170,15 @@ impl Reader {
         now.since(now.day_start()) >= LATE_NS && self.sample(now).state == SourceState::Stale
     }
 
-    /// State of one protocol and its two days: the steps of section 3.4, the most telling fault first.
-    fn judge(&self, series: &Series, now: Time) -> (Judged, Pair) {
+    /// State of one protocol and its days: the steps of section 3.4, the most telling fault first.
+    fn judge(&self, series: &Series, now: Time) -> (Judged, Days) {
         use {SourceReason as Why, SourceState as State};
         let yesterday = now.utc_day() - 1;
         let closed = || series.days.iter().rev().copied().find(|bucket| bucket.day <= yesterday);
         let of_day = |day: i64| series.days.iter().rev().copied().find(|bucket| bucket.day == day);
         let newest = closed();
         let before = newest.and_then(|newest| of_day(newest.day - 1));
-        let pair = [newest, before];
+        let older = newest.and_then(|newest| of_day(newest.day - 2));
         let is_settled = now.since(now.day_start()) >= self.settle_ns;
         let judged = match (series.fault, newest, before) {
             (Some(fault), ..) => fault,
@@ -183,8 +190,14 @@ impl Reader {
             (None, Some(newest), Some(before)) if newest.usd == before.usd => (State::Filled, Why::Repeated),
             (None, Some(newest), Some(before)) => plausible(newest, before, series.totals),
         };
-        (judged, pair)
+        (judged, [newest, before, older])
     }
+}
+
+/// Whether the middle day, from which the fall is counted, stands out of both its neighbours.
+fn is_spike([now, prev, older]: [Notional; 3]) -> bool {
+    let [now, prev, older] = [now, prev, older].map(|usd| i128::from(usd.0));
+    prev * 2 > now.max(older) * SPIKE_HALVES
 }
 
 /// Suspect if a day is negative or the provider's own totals differ from the chart by more than 1 %.
