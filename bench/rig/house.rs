@@ -346,6 +346,7 @@ fn session() -> TradeSession {
         recv_window_orders_ms: 1_000,
         recv_window_queries_ms: 5_000,
         request_timeout_ns: 10 * NANOS_PER_SEC,
+        stale_after_ns: 60 * NANOS_PER_SEC,
         bounds: bounds(),
         limits: Vec::new(),
     })

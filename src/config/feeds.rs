@@ -123,6 +123,8 @@ fn optional(reader: &mut Reader) -> Vec<StreamId> {
 /// Silence allowed per stream: book and slots tick several times a second, a candle comes once per interval.
 fn stale_after(reader: &mut Reader, candle_s: u32) -> StaleAfter {
     let within = bounds(100..=86_400_000, "from 100 to 86400000 (ms)");
+    // The order connection is quiet by nature: it is asked for the time twice within its limit, which costs weight.
+    let asked_within = bounds(2_000..=86_400_000, "from 2000 to 86400000 (ms)");
     let mut limits = [0; StreamId::ALL.len()];
     for (stream, limit) in StreamId::ALL.into_iter().zip(limits.iter_mut()) {
         let default_ms = match stream {
@@ -139,8 +141,8 @@ fn stale_after(reader: &mut Reader, candle_s: u32) -> StaleAfter {
             StreamId::CoinGecko => 3_600_000,
             StreamId::Internal => continue,
         };
-        *limit =
-            reader.count(&format!("feeds.stale_after_ms.{}", stream.name()), default_ms, &within) * NANOS_PER_MILLI;
+        let within = if stream == StreamId::BinanceUser { &asked_within } else { &within };
+        *limit = reader.count(&format!("feeds.stale_after_ms.{}", stream.name()), default_ms, within) * NANOS_PER_MILLI;
     }
     StaleAfter(limits)
 }

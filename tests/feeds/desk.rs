@@ -38,6 +38,7 @@ jupiter_quotes_per_minute = 1200
 binance_bbo = 1000
 binance_depth = 1000
 binance_trade = 2000
+binance_user = 3000
 solana_slot = 1000
 kraken_book = 1000
 kraken_ticker = 1500

@@ -53,6 +53,7 @@ fn each_stream_of_the_traded_exchange_and_the_slots_is_named_and_refused_while_m
         (mute("depth@100ms", &["binance_depth"], 1_000), "stale_feed"),
         (mute("trade", &["binance_trade"], 2_000), "stale_feed"),
         (trouble(Fault::StallSlots(true), Fault::StallSlots(false), &["solana_slot"], 1_000), "stale_feed"),
+        (trouble(Fault::MuteWsApi(true), Fault::MuteWsApi(false), &["binance_user"], 3_000), "stale_feed"),
     ] {
         assert_eq!(suffer(&rig, &what), rule, "{:?}", what.on);
     }
@@ -60,6 +61,28 @@ fn each_stream_of_the_traded_exchange_and_the_slots_is_named_and_refused_while_m
     rig.line("STREAM_DOWN", |line| line["stream"] == "binance_user");
     rig.ready();
     // Whatever it suffered: with all streams well it enters.
+    rig.enter();
+    rig.entered(3);
+    rig.finish();
+}
+
+/// Candles of a second, so that the limit is one of seconds; any RSI will do.
+const CANDLES: &str = r#"
+[thresholds]
+candle = "1s"
+rsi_max = 100
+[feeds.stale_after_ms]
+binance_candle = 3000
+"#;
+
+#[test]
+fn candles_that_stop_are_named_and_refused() {
+    let mut rig = Rig::open(CANDLES, |scenario| {
+        scenario.history.interval_ns = 1_000_000_000;
+        scenario.market.noise_ticks = 1;
+    });
+    rig.start();
+    assert_eq!(suffer(&rig, &mute("kline_1s", &["binance_candle"], 3_000)), "rsi");
     rig.enter();
     rig.entered(3);
     rig.finish();

@@ -94,6 +94,7 @@ impl Bench {
             recv_window_orders_ms: 1_000,
             recv_window_queries_ms: 5_000,
             request_timeout_ns: PATIENCE_NS,
+            stale_after_ns: 60 * NANOS_PER_SEC,
             bounds: Bounds::default(),
             limits: Vec::new(),
         });

@@ -118,6 +118,9 @@ impl Desk {
         Desk::with_limits(signer, vec![RateLimit { kind: LimitKind::Orders, interval_ns: 10_000 * MS, limit: 50 }])
     }
     pub fn with_limits(signer: Signer, limits: Vec<RateLimit>) -> Desk {
+        Desk::with(signer, limits, 60_000 * MS)
+    }
+    pub fn with(signer: Signer, limits: Vec<RateLimit>, stale_after_ns: i64) -> Desk {
         let session = TradeSession::new(TradeSettings {
             instrument: solusdt(),
             api_key: "TESTKEY".to_owned(),
@@ -125,6 +128,7 @@ impl Desk {
             recv_window_orders_ms: 1_000,
             recv_window_queries_ms: 5_000,
             request_timeout_ns: 3_000 * MS,
+            stale_after_ns,
             bounds: Bounds { order_notional_max: Notional(1_000_000_000_000), ..Bounds::default() },
             limits,
         });

@@ -12,4 +12,5 @@ mod reconcile;
 mod requests;
 mod rest;
 mod rollover;
+mod silence;
 mod wire;

@@ -146,14 +146,6 @@ fn the_clock_is_the_best_of_a_round_and_asked_anew_when_the_venue_doubts_it() {
 }
 
 #[test]
-fn a_connection_whose_clock_answers_twice_not_at_all_is_dead() {
-    let mut desk = Desk::ready(hmac());
-    assert_eq!(desk.timer(30_000), FrameKind::Control);
-    assert_eq!(desk.timer(3_000), FrameKind::Control);
-    assert_eq!(desk.timer(3_000), FrameKind::Reset);
-}
-
-#[test]
 fn the_servers_farewell_is_seen() {
     let mut desk = Desk::ready(hmac());
     assert_eq!(desk.frame(&json!({"event": {"e": "serverShutdown", "E": 1790000000000_i64}})), FrameKind::Shutdown);

@@ -154,6 +154,7 @@ pub fn order_desk(
         recv_window_orders_ms: config.exchange.recv_window_ms,
         recv_window_queries_ms: RECV_WINDOW_QUERIES_MS,
         request_timeout_ns: REQUEST_TIMEOUT_NS,
+        stale_after_ns: config.feeds.stale_after.of(StreamId::BinanceUser),
         bounds,
         limits: facts.limits.clone(),
     });

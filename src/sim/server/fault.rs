@@ -58,6 +58,9 @@ pub enum Fault {
     OtherWeight(u32),
     /// Bans our address for so many milliseconds: 418 to everything.
     BanMs(u32),
+    /// The WebSocket API does what it is asked, but answers nothing and tells no event, on new connections either; `false`
+    /// speaks again.
+    MuteWsApi(bool),
     /// Executes the next n requests of the trading API, and answers nothing.
     SwallowAnswers(u32),
     /// Answers the next n requests of the trading API with status 503, nothing done.

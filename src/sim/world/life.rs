@@ -142,6 +142,7 @@ impl World {
             recv_window_orders_ms: 2_000,
             recv_window_queries_ms: 5_000,
             request_timeout_ns: REQUEST_TIMEOUT_NS,
+            stale_after_ns: 60 * NANOS_PER_SEC,
             bounds: BOUNDS,
             limits,
         };

@@ -31,16 +31,22 @@ pub struct VenueClock {
     samples: [Option<Sample>; SAMPLES],
     cursor: usize,
     left: u32,
+    round_every_ns: i64,
     next_round: Time,
 }
 
 impl Default for VenueClock {
     fn default() -> Self {
-        Self { offset_ns: 0, samples: [None; SAMPLES], cursor: 0, left: 0, next_round: Time::NONE }
+        Self::asked_within(ROUND_EVERY_NS)
     }
 }
 
 impl VenueClock {
+    /// Asks every half minute, or as often as that if it is more often.
+    pub fn asked_within(every_ns: i64) -> Self {
+        let round_every_ns = every_ns.min(ROUND_EVERY_NS);
+        Self { offset_ns: 0, samples: [None; SAMPLES], cursor: 0, left: 0, round_every_ns, next_round: Time::NONE }
+    }
     /// The venue's clock minus ours.
     pub fn set_offset(&mut self, offset_ns: i64) {
         self.offset_ns = offset_ns;
@@ -57,7 +63,7 @@ impl VenueClock {
     pub fn begin_round(&mut self, now: Time) -> bool {
         let due = now >= self.next_round;
         if due {
-            self.next_round = now.plus(ROUND_EVERY_NS);
+            self.next_round = now.plus(self.round_every_ns);
             self.left = ROUND;
         }
         due

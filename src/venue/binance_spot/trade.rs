@@ -60,6 +60,9 @@ pub struct TradeSettings {
     pub recv_window_queries_ms: u32,
     /// A request without an answer for this long has an unknown outcome, ns.
     pub request_timeout_ns: i64,
+    /// A session of which nothing was understood for this long, though it is asked for the time twice within it, is
+    /// dead, ns.
+    pub stale_after_ns: i64,
     /// What the last gate before the wire allows one order.
     pub bounds: Bounds,
     /// The venue's limits; empty = not known, nothing is held back.
@@ -175,6 +178,9 @@ pub struct TradeSession {
     retry_ns: i64,
     pub(super) order_window_ns: i64,
     silent_clocks: u32,
+    stale_after_ns: i64,
+    /// When a frame was understood last.
+    heard: Time,
     forget_at: Time,
     foreign: u64,
     scratch: Vec<u8>,
@@ -213,7 +219,7 @@ impl TradeSession {
             flights: InFlight::default(),
             orders: OrderTable::default(),
             budget: Budget::new(&settings.limits),
-            clock: VenueClock::default(),
+            clock: VenueClock::asked_within(settings.stale_after_ns / 2),
             stage: Stage::Closed,
             logged_on: false,
             look: Look::default(),
@@ -223,6 +229,8 @@ impl TradeSession {
             retry_ns: RETRY_NS,
             order_window_ns: i64::from(settings.recv_window_orders_ms) * NANOS_PER_MILLI,
             silent_clocks: 0,
+            stale_after_ns: settings.stale_after_ns,
+            heard: Time::NONE,
             forget_at: Time::NONE,
             foreign: 0,
             scratch: Vec::with_capacity(REQUEST_BYTES_MAX),
@@ -248,7 +256,7 @@ impl TradeSession {
 
     /// A connection serves on which nothing was said yet: its session begins with the next `on_timer`.
     pub(super) fn restart(&mut self, now: Time) {
-        (self.logged_on, self.silent_clocks) = (false, 0);
+        (self.logged_on, self.silent_clocks, self.heard) = (false, 0, now);
         self.look.stop();
         (self.retry_ns, self.retry_at) = (RETRY_NS, now);
         if self.stage != Stage::Barred {
@@ -274,8 +282,9 @@ impl TradeSession {
     ) -> Result<FrameKind, DecodeError> {
         let mut io = Io { now: recv, emit, note, out };
         let kind = answer::envelope(frame).and_then(|envelope| self.read(frame, &envelope, &mut io));
-        if kind.is_err() {
-            self.ask_about_all(recv);
+        match kind {
+            Ok(_) => self.heard = recv,
+            Err(_) => self.ask_about_all(recv),
         }
         self.end_look(&mut io);
         self.ask_what_is_due(&mut io);
@@ -344,12 +353,22 @@ impl TradeSession {
         if now >= self.retry_at && self.budget.held(now) < Hold::AllButCancels {
             self.begin_session(&mut io);
         }
-        if self.may_ask(now) && self.clock.begin_round(now) {
+        if !self.may_ask(now) {
+            self.heard = now; // who may not ask is owed no answer
+        } else if self.clock.begin_round(now) {
             self.ask(Asked::Clock, &mut io);
         }
         self.keep_looking(&mut io);
         self.ask_what_is_due(&mut io);
-        if self.silent_clocks >= SILENT_CLOCKS_MAX { FrameKind::Reset } else { FrameKind::Control }
+        if self.is_mute(now) {
+            self.tell_stream(StreamState::Stale, &mut io);
+            return FrameKind::Reset;
+        }
+        FrameKind::Control
+    }
+
+    fn is_mute(&self, now: Time) -> bool {
+        self.silent_clocks >= SILENT_CLOCKS_MAX || now.since(self.heard) > self.stale_after_ns
     }
 
     /// Venue's clock minus ours, as measured before the session began.

@@ -65,6 +65,7 @@ pub(in crate::sim) struct Switches {
     unexpected_executed: u32,
     unavailable_executed: u32,
     swallow: u32,
+    api_mute: bool,
     unavailable: u32,
     refuse_oco: u32,
     pub(in crate::sim) delay_ns: i64,
@@ -229,7 +230,7 @@ impl Venue {
         let texts = own.iter().map(events::account_event).collect();
         let room = HISTORY_KEPT_MAX.saturating_sub(self.history.len());
         self.history.extend(own.into_iter().take(room));
-        texts
+        if self.switches.api_mute { Vec::new() } else { texts }
     }
     /// Top of book and the newest trades, oldest first: what a second venue of the same market goes by.
     pub(in crate::sim) fn market_view(&self) -> (Option<Bbo>, Vec<PublicTrade>) {
@@ -258,6 +259,7 @@ impl Venue {
             Fault::TimeoutCanceled(count) => switches.timeout_canceled = *count,
             Fault::OtherWeight(weight) => self.weight.used_by_others(*weight, now),
             Fault::BanMs(ms) => self.weight.ban(now.plus(i64::from(*ms) * NANOS_PER_MILLI)),
+            Fault::MuteWsApi(mute) => switches.api_mute = *mute,
             Fault::SwallowAnswers(count) => switches.swallow = *count,
             Fault::Unavailable(count) => switches.unavailable = *count,
             Fault::DelayAnswersMs(ms) => switches.delay_ns = i64::from(*ms) * NANOS_PER_MILLI,

@@ -158,7 +158,8 @@ impl Venue {
             (Ok(params), _) => Some(self.ws_session(session, name, &params, now)),
         };
         let trading = method.is_some_and(|method| method.access != Access::Open);
-        let frame = outcome.map(|outcome| self.worded(session, &id, method, outcome));
+        let is_heard = !self.switches.api_mute;
+        let frame = outcome.filter(|_| is_heard).map(|outcome| self.worded(session, &id, method, outcome));
         WsAnswer { frame, trading }
     }
 
