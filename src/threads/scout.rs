@@ -8,6 +8,7 @@ mod chain;
 mod dex;
 mod kraken;
 mod ladder;
+mod line;
 mod rest;
 
 pub use chain::{Backfill, ChainPost, PriceAt};

@@ -4,13 +4,13 @@
 //! finds no room there is offered again when it changes; a back-fill is asked for at the start and then again and
 //! again while something is missing: whole hours first, then the five minutes after them.
 
+use super::line::{Line, Listener};
 use super::{Around, Heard, Post, Rest};
 use crate::ring::Tap;
-use crate::sys::net::link::TOKENS_PER_LINK;
-use crate::sys::net::{ConnId, DownReason, FrameVerdict, Link, LinkHandler, Outbox};
+use crate::sys::net::{FrameVerdict, Link};
 use crate::telemetry::lines::rfc3339_us;
 use crate::types::chain::{BucketSource, VolumeBucket};
-use crate::types::event::StreamState;
+use crate::types::event::{Event, StreamState};
 use crate::types::time::NANOS_PER_SEC;
 use crate::types::{Price, StreamId, Time};
 use crate::venue::pumpchain::backfill::bitquery::{self, Grain};
@@ -20,7 +20,6 @@ use crossbeam_channel::Sender;
 use mio::Registry;
 use std::io;
 
-const STREAMS: [StreamId; 1] = [StreamId::PumpChain];
 /// What a recording calls the answers about pools, and the questions.
 const POOLS_SOURCE: &str = "solana_rpc:getMultipleAccounts";
 const POOLS_ASKED_SOURCE: &str = "solana_rpc_asked:getMultipleAccounts";
@@ -56,11 +55,10 @@ impl Backfill {
 
 /// See the module.
 pub struct ChainPost {
-    link: Link,
+    line: Line<ChainSession>,
     rest: Rest,
     backfill: Option<Backfill>,
     settings: Settings,
-    session: ChainSession,
     asked: Option<PoolsWanted>,
     body: Vec<u8>,
     rows: Sender<VolumeBucket>,
@@ -68,13 +66,6 @@ pub struct ChainPost {
     mid_at: Time,
     /// Since when the stream is stale; `None` = it is not.
     deaf_since: Option<Time>,
-    opened: u64,
-}
-
-struct Ear<'a> {
-    session: &'a mut ChainSession,
-    opened: &'a mut u64,
-    heard: &'a mut Heard,
 }
 
 /// A subscription that nobody answers, or that has gone dead, is silence on a connection that lives: made anew after this.
@@ -94,18 +85,16 @@ impl ChainPost {
         let mut session = ChainSession::new(settings);
         session.restore(kept, now);
         ChainPost {
-            link,
+            line: Line::new(link, session),
             rest,
             backfill,
             settings,
-            session,
             asked: None,
             body: Vec::new(),
             rows,
             closed_due: Time::NONE,
             mid_at: Time::NONE,
             deaf_since: None,
-            opened: 0,
         }
     }
 
@@ -115,7 +104,7 @@ impl ChainPost {
             None => return,
             Some(Ok(answer)) if answer.status == 200 => {
                 tap.frame(POOLS_SOURCE, answer.recv, answer.body);
-                if let Err(why) = self.session.on_pools(asked, answer.body, now) {
+                if let Err(why) = self.line.session.on_pools(asked, answer.body, now) {
                     log::warn!("the pools' accounts cannot be read: {why}");
                 }
             }
@@ -130,9 +119,9 @@ impl ChainPost {
         if self.asked.is_some() || self.rest.is_busy() {
             return;
         }
-        let Some(wanted) = self.session.pools_wanted(now) else { return };
+        let Some(wanted) = self.line.session.pools_wanted(now) else { return };
         self.body.clear();
-        self.session.pools_request(&wanted, 1, &mut self.body);
+        self.line.session.pools_request(&wanted, 1, &mut self.body);
         if self.rest.post(&self.body, now) {
             tap.frame(POOLS_ASKED_SOURCE, now, &self.body);
             self.asked = Some(wanted);
@@ -141,12 +130,12 @@ impl ChainPost {
 
     /// Connects anew where silence lasts.
     fn mind_silence(&mut self, now: Time, heard: &mut Heard) {
-        if self.session.state() != Some(StreamState::Stale) {
+        if self.line.session.state() != Some(StreamState::Stale) {
             self.deaf_since = None;
         } else if now.since(*self.deaf_since.get_or_insert(now)) > DEAF_NS_MAX {
             log::warn!("the log subscriptions have been silent for too long: connecting anew");
             self.deaf_since = Some(now);
-            self.link.reset(now, &mut Ear { session: &mut self.session, opened: &mut self.opened, heard });
+            self.line.reset(now, heard);
         }
     }
 
@@ -154,7 +143,7 @@ impl ChainPost {
     fn fill_in(&mut self, mid: Price, now: Time, tap: &Tap) {
         let Some(fill) = &mut self.backfill else { return };
         if fill.asked.is_some() {
-            hear_backfill(fill, &mut self.session, mid, (now, tap));
+            hear_backfill(fill, &mut self.line.session, mid, (now, tap));
             return;
         }
         if now < fill.due || mid.0 <= 0 {
@@ -162,8 +151,8 @@ impl ChainPost {
         }
         let is_rest = std::mem::take(&mut fill.rest_is_next);
         let (wanted, grain) = match is_rest {
-            true => (self.session.backfill_rest_wanted(now), Grain::FiveMinutes),
-            false => (self.session.backfill_wanted(now), Grain::Hour),
+            true => (self.line.session.backfill_rest_wanted(now), Grain::FiveMinutes),
+            false => (self.line.session.backfill_wanted(now), Grain::Hour),
         };
         let Some((since, till)) = wanted else {
             fill.rest_is_next = !is_rest;
@@ -221,8 +210,8 @@ fn keep(rows: &Sender<VolumeBucket>, buckets: impl Iterator<Item = VolumeBucket>
 
 impl Post for ChainPost {
     fn register(&mut self, registry: &Registry, token: usize) -> io::Result<usize> {
-        self.link.register(registry, token)?;
-        let token = self.rest.register(registry, token + TOKENS_PER_LINK)?;
+        let token = self.line.register(registry, token)?;
+        let token = self.rest.register(registry, token)?;
         match &mut self.backfill {
             Some(fill) => fill.rest.register(registry, token),
             None => Ok(token),
@@ -230,72 +219,65 @@ impl Post for ChainPost {
     }
     fn turn(&mut self, now: Time, heard: &mut Heard) -> usize {
         self.hear_pools(now, &heard.tap);
-        let mut ear = Ear { session: &mut self.session, opened: &mut self.opened, heard };
-        self.link.turn(now, &mut ear)
+        self.line.turn(now, heard)
     }
     fn chores(&mut self, around: Around, heard: &mut Heard) {
         let (now, (mid, mid_at)) = (around.now, around.mid);
         let mid = if now.since(mid_at) > MID_NS_MAX { Price::ZERO } else { mid };
         if mid.0 > 0 && mid_at != self.mid_at {
             self.mid_at = mid_at;
-            self.session.on_mid(mid, mid_at);
+            self.line.session.on_mid(mid, mid_at);
         }
-        self.session.on_timer(now, &mut |event| heard.events.push(event));
+        self.line.session.on_timer(now, &mut |event| heard.events.push(event));
         self.mind_silence(now, heard);
         self.ask_pools(now, &heard.tap);
         self.fill_in(mid, now, &heard.tap);
         if now >= self.closed_due {
             self.closed_due = now.plus(CLOSED_EVERY_NS);
-            keep(&self.rows, self.session.take_closed(now));
+            keep(&self.rows, self.line.session.take_closed(now));
         }
     }
     fn deadline(&self) -> Time {
-        let rest = self.rest.deadline().min(self.link.next_deadline());
+        let rest = self.rest.deadline().min(self.line.deadline());
         self.backfill.as_ref().map_or(rest, |fill| rest.min(fill.rest.deadline()))
     }
     fn streams(&self) -> &'static [StreamId] {
-        &STREAMS
+        ChainSession::STREAMS
     }
     /// What was counted stays: only samples were lost on the way to the engine. State and windows are told again.
     fn start_anew(&mut self, now: Time, heard: &mut Heard) {
-        self.session.tell_again(now, &mut |event| heard.events.push(event));
+        self.line.session.tell_again(now, &mut |event| heard.events.push(event));
     }
     fn stop(&mut self, now: Time, heard: &mut Heard) {
-        self.link.stop(now, &mut Ear { session: &mut self.session, opened: &mut self.opened, heard });
-        keep(&self.rows, self.session.take_last(now));
+        self.line.stop(now, heard);
+        keep(&self.rows, self.line.session.take_last(now));
     }
 }
 
-impl LinkHandler for Ear<'_> {
-    fn on_open(&mut self, conn: ConnId, now: Time, out: &mut Outbox<'_>) {
-        *self.opened += 1;
-        if *self.opened > 1 {
-            self.heard.reconnected(&STREAMS);
-        }
-        self.session.on_open(conn.0, now, &mut |text| {
-            if let Err(why) = out.text(text) {
-                log::warn!("a log subscription was not written: {why}");
-            }
-        });
-    }
+impl Listener for ChainSession {
+    const STREAMS: &'static [StreamId] = &[StreamId::PumpChain];
+    const SOURCE: &'static str = "solana_logs";
+    const NAME: &'static str = "memecoin logs";
 
-    fn on_frame(&mut self, conn: ConnId, frame: &[u8], recv: Time, _out: &mut Outbox<'_>) -> FrameVerdict {
-        let heard = &mut *self.heard;
-        heard.tap.frame("solana_logs", recv, frame);
-        match self.session.on_frame(conn.0, frame, recv, &mut |event| heard.events.push(event)) {
-            Ok(FrameKind::Data) => FrameVerdict::Data,
-            Ok(FrameKind::Control) => FrameVerdict::Control,
-            Ok(FrameKind::Reset) => FrameVerdict::Reset,
-            Err(why) => {
-                heard.bad_frame(StreamId::PumpChain, why.at());
-                FrameVerdict::Control
-            }
+    fn on_open(&mut self, conn: u32, now: Time, send: &mut impl FnMut(&[u8])) {
+        self.on_open(conn, now, send);
+    }
+    fn on_frame(
+        &mut self,
+        conn: u32,
+        frame: &[u8],
+        recv: Time,
+        _send: &mut impl FnMut(&[u8]),
+        emit: &mut impl FnMut(Event),
+    ) -> Result<FrameVerdict, Option<usize>> {
+        match self.on_frame(conn, frame, recv, emit) {
+            Ok(FrameKind::Data) => Ok(FrameVerdict::Data),
+            Ok(FrameKind::Control) => Ok(FrameVerdict::Control),
+            Ok(FrameKind::Reset) => Ok(FrameVerdict::Reset),
+            Err(why) => Err(why.at()), // thousands a second may come: no line for each
         }
     }
-
-    fn on_down(&mut self, conn: ConnId, reason: &DownReason, now: Time) {
-        log::warn!("the log connection ended: {reason}");
-        let heard = &mut *self.heard;
-        self.session.on_down(conn.0, now, &mut |event| heard.events.push(event));
+    fn on_down(&mut self, conn: u32, now: Time, emit: &mut impl FnMut(Event)) {
+        self.on_down(conn, now, emit);
     }
 }

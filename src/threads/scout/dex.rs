@@ -3,36 +3,27 @@
 //! Runs on: the scout's thread.  Invariants: as of the session: no replay after a reconnect, and no push where nothing
 //! changes, so the account is fetched again and again.
 
+use super::line::{Line, Listener};
 use super::{Around, Heard, Post, Rest};
-use crate::sys::net::link::TOKENS_PER_LINK;
-use crate::sys::net::{ConnId, DownReason, FrameVerdict, Link, LinkHandler, Outbox};
+use crate::sys::net::{FrameVerdict, Link};
+use crate::types::event::Event;
 use crate::types::{StreamId, Time};
 use crate::venue::manifest::session::{DexSession, DexSettings, FrameKind};
 use mio::Registry;
 use std::io;
 
-const STREAMS: [StreamId; 1] = [StreamId::DexBook];
-
 /// See the module.
 pub struct DexPost {
-    link: Link,
+    line: Line<DexSession>,
     rest: Rest,
     settings: DexSettings,
-    session: DexSession,
     slot: u64,
-    opened: u64,
-}
-
-struct Ear<'a> {
-    session: &'a mut DexSession,
-    opened: &'a mut u64,
-    heard: &'a mut Heard,
 }
 
 impl DexPost {
     /// Around connections that are not open yet.
     pub fn new(link: Link, rest: Rest, settings: DexSettings) -> DexPost {
-        DexPost { link, rest, session: DexSession::new(settings.clone()), settings, slot: 0, opened: 0 }
+        DexPost { line: Line::new(link, DexSession::new(settings.clone())), rest, settings, slot: 0 }
     }
 
     fn hear_account(&mut self, now: Time, heard: &mut Heard) {
@@ -40,7 +31,8 @@ impl DexPost {
             None => {}
             Some(Ok(answer)) if answer.status == 200 => {
                 heard.tap.frame("solana_rpc:getAccountInfo", answer.recv, answer.body);
-                let taken = self.session.on_snapshot(answer.body, answer.recv, &mut |event| heard.events.push(event));
+                let taken =
+                    self.line.session.on_snapshot(answer.body, answer.recv, &mut |event| heard.events.push(event));
                 if let Err(why) = taken {
                     log::warn!("the DEX market account cannot be used: {why}");
                     heard.bad_frame(StreamId::DexBook, why.at());
@@ -50,7 +42,7 @@ impl DexPost {
                 if let Ok(answer) = answer {
                     log::warn!("the DEX market account was not read: HTTP status {}", answer.status);
                 }
-                self.session.on_snapshot_failed(now);
+                self.line.session.on_snapshot_failed(now);
             }
         }
     }
@@ -58,76 +50,72 @@ impl DexPost {
 
 impl Post for DexPost {
     fn register(&mut self, registry: &Registry, token: usize) -> io::Result<usize> {
-        self.link.register(registry, token)?;
-        self.rest.register(registry, token + TOKENS_PER_LINK)
+        let token = self.line.register(registry, token)?;
+        self.rest.register(registry, token)
     }
     fn turn(&mut self, now: Time, heard: &mut Heard) -> usize {
         if self.rest.is_busy() {
             self.hear_account(now, heard);
         }
-        self.link.turn(now, &mut Ear { session: &mut self.session, opened: &mut self.opened, heard })
+        self.line.turn(now, heard)
     }
     fn chores(&mut self, around: Around, heard: &mut Heard) {
         let now = around.now;
         if around.slot != self.slot {
             self.slot = around.slot;
-            self.session.on_slot(around.slot, now, &mut |event| heard.events.push(event));
+            self.line.session.on_slot(around.slot, now, &mut |event| heard.events.push(event));
         }
-        self.session.on_timer(now, &mut |event| heard.events.push(event));
+        self.line.session.on_timer(now, &mut |event| heard.events.push(event));
         if self.rest.is_busy() {
             return;
         }
-        let is_sent = self.session.snapshot_wanted(now).map(|body| self.rest.post(body.as_bytes(), now));
+        let is_sent = self.line.session.snapshot_wanted(now).map(|body| self.rest.post(body.as_bytes(), now));
         if is_sent == Some(false) {
-            self.session.on_snapshot_failed(now);
+            self.line.session.on_snapshot_failed(now);
         }
     }
     fn deadline(&self) -> Time {
-        self.link.next_deadline().min(self.rest.deadline())
+        self.line.deadline().min(self.rest.deadline())
     }
     fn streams(&self) -> &'static [StreamId] {
-        &STREAMS
+        DexSession::STREAMS
     }
     fn start_anew(&mut self, now: Time, heard: &mut Heard) {
-        self.session = DexSession::new(self.settings.clone());
-        self.link.reset(now, &mut Ear { session: &mut self.session, opened: &mut self.opened, heard });
+        self.line.session = DexSession::new(self.settings.clone());
+        self.line.reset(now, heard);
     }
     fn stop(&mut self, now: Time, heard: &mut Heard) {
-        self.link.stop(now, &mut Ear { session: &mut self.session, opened: &mut self.opened, heard });
+        self.line.stop(now, heard);
     }
 }
 
-impl LinkHandler for Ear<'_> {
-    fn on_open(&mut self, conn: ConnId, now: Time, out: &mut Outbox<'_>) {
-        *self.opened += 1;
-        if *self.opened > 1 {
-            self.heard.reconnected(&STREAMS);
-        }
-        self.session.on_open(conn.0, now, &mut |text| {
-            if let Err(why) = out.text(text) {
-                log::warn!("the account subscription was not written: {why}");
-            }
-        });
-    }
+impl Listener for DexSession {
+    const STREAMS: &'static [StreamId] = &[StreamId::DexBook];
+    const SOURCE: &'static str = "dex_ws";
+    const NAME: &'static str = "DEX account";
 
-    fn on_frame(&mut self, conn: ConnId, frame: &[u8], recv: Time, _out: &mut Outbox<'_>) -> FrameVerdict {
-        let heard = &mut *self.heard;
-        heard.tap.frame("dex_ws", recv, frame);
-        match self.session.on_frame(conn.0, frame, recv, &mut |event| heard.events.push(event)) {
-            Ok(FrameKind::Data) => FrameVerdict::Data,
-            Ok(FrameKind::Control) => FrameVerdict::Control,
-            Ok(FrameKind::Reset) => FrameVerdict::Reset,
+    fn on_open(&mut self, conn: u32, now: Time, send: &mut impl FnMut(&[u8])) {
+        self.on_open(conn, now, send);
+    }
+    fn on_frame(
+        &mut self,
+        conn: u32,
+        frame: &[u8],
+        recv: Time,
+        _send: &mut impl FnMut(&[u8]),
+        emit: &mut impl FnMut(Event),
+    ) -> Result<FrameVerdict, Option<usize>> {
+        match self.on_frame(conn, frame, recv, emit) {
+            Ok(FrameKind::Data) => Ok(FrameVerdict::Data),
+            Ok(FrameKind::Control) => Ok(FrameVerdict::Control),
+            Ok(FrameKind::Reset) => Ok(FrameVerdict::Reset),
             Err(why) => {
                 log::warn!("a DEX account frame cannot be used: {why}");
-                heard.bad_frame(StreamId::DexBook, why.at());
-                FrameVerdict::Control
+                Err(why.at())
             }
         }
     }
-
-    fn on_down(&mut self, conn: ConnId, reason: &DownReason, now: Time) {
-        log::warn!("the DEX account connection ended: {reason}");
-        let heard = &mut *self.heard;
-        self.session.on_down(conn.0, now, &mut |event| heard.events.push(event));
+    fn on_down(&mut self, conn: u32, now: Time, emit: &mut impl FnMut(Event)) {
+        self.on_down(conn, now, emit);
     }
 }
