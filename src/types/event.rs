@@ -219,6 +219,8 @@ pub enum SourceReason {
     Refused,
     /// No answer.
     NoAnswer,
+    /// One window is mostly ours, the other mostly filled in by somebody whose count was not found to be like ours.
+    TwoHands,
 }
 
 impl SourceReason {
@@ -239,6 +241,7 @@ impl SourceReason {
             SourceReason::Unreadable => "unreadable",
             SourceReason::Refused => "refused",
             SourceReason::NoAnswer => "no_answer",
+            SourceReason::TwoHands => "two_hands",
         }
     }
 }

@@ -128,7 +128,7 @@ choices! {
     SourceState { 0 Ok; 1 Stale; 2 Suspect; 3 Filled; 4 Missing; 5 Down; }
     SourceReason {
         0 None; 1 Unread; 2 WarmingUp; 3 Settling; 4 TooOld; 5 Repeated; 6 NoValue; 7 Gappy; 8 BelowFloor; 9 Implausible;
-        10 Contradiction; 11 Unreadable; 12 Refused; 13 NoAnswer;
+        10 Contradiction; 11 Unreadable; 12 Refused; 13 NoAnswer; 14 TwoHands;
     }
     StreamState { 0 Up; 1 Stale; 2 Gap; 3 Down; }
     TimerId { 0 Tranche; 1 Query; 2 Naked; 3 Tick; 4 Exit; }

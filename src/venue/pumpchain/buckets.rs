@@ -332,11 +332,14 @@ impl Buckets {
         [self.sum(middle, end).missing_ms, self.sum(middle - WINDOW_BUCKETS, middle).missing_ms]
     }
 
-    /// Complete buckets of both windows that somebody else counted.
-    pub fn backfilled(&self, now: Time) -> usize {
-        let end = complete_before(now);
-        let numbers = end - 2 * WINDOW_BUCKETS..end;
-        numbers.filter_map(|number| self.of(number)).filter(|s| s.bucket.source != BucketSource::Counted).count()
+    /// Complete buckets of the newer and of the older window that somebody else counted.
+    pub fn filled_in(&self, now: Time) -> [i64; 2] {
+        let middle = complete_before(now) - WINDOW_BUCKETS;
+        let is_theirs = |slot: &&Slot| slot.bucket.source != BucketSource::Counted;
+        let count = |from: i64| {
+            (from..from + WINDOW_BUCKETS).filter_map(|number| self.of(number)).filter(is_theirs).count() as i64
+        };
+        [count(middle), count(middle - WINDOW_BUCKETS)]
     }
 
     fn sum(&self, from: i64, to: i64) -> Sum {

@@ -10,6 +10,7 @@ pub mod backfill;
 pub mod base58;
 pub mod buckets;
 pub mod dedupe;
+mod hands;
 pub mod logs;
 pub mod pools;
 pub mod session;

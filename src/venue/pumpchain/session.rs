@@ -10,6 +10,7 @@
 use super::backfill::{HourRow, fill};
 use super::buckets::{Amount, Buckets, Counted, complete_before};
 use super::dedupe::Dedupe;
+use super::hands::Hands;
 use super::logs::{Frame, Notification, Walk, Walker, frame};
 use super::pools::{Pool, PoolLayout, Pools, PoolsWanted};
 use super::trade_event::{AmmTrade, EventBuf, EventError, Trade};
@@ -108,6 +109,7 @@ pub struct ChainSession {
     seen: Dedupe,
     pools: Pools,
     buckets: Buckets,
+    hands: Hands,
     counters: Counters,
     slot: u64,
     /// When the first of the connections opened.
@@ -140,6 +142,7 @@ impl ChainSession {
             seen: Dedupe::new(settings.dedupe_slots, REMEMBER_NS, settings.seed),
             pools: Pools::new(settings.layout, settings.seed),
             buckets: Buckets::new(),
+            hands: Hands::new(),
             counters: Counters::default(),
             slot: 0,
             opened: Time::NONE,
@@ -374,6 +377,7 @@ impl ChainSession {
         let (state, reason) = match self.state {
             Some(StreamState::Down) => (SourceState::Down, SourceReason::NoAnswer),
             _ if sample.state != SourceState::Ok => (sample.state, sample.reason),
+            _ if !self.hands.may_mix(&self.buckets, now) => (SourceState::Suspect, SourceReason::TwoHands),
             Some(StreamState::Up) => (SourceState::Ok, SourceReason::None),
             _ => (SourceState::Stale, SourceReason::TooOld),
         };
@@ -424,12 +428,14 @@ impl ChainSession {
         price_at: impl FnMut(Time) -> Option<Price>,
     ) -> usize {
         self.told_at = Time::NONE; // the windows are others now
+        self.hands.compare(&self.buckets, rows);
         fill(&mut self.buckets, source, rows, now, price_at)
     }
 
-    /// The span of whole hours within the last 48 that somebody else should fill; `None` if nothing is missing.
+    /// The span of whole hours within the last 48 that somebody else should fill, or tell beside ours to be compared;
+    /// `None` if nothing is missing.
     pub fn backfill_wanted(&self, now: Time) -> Option<(Time, Time)> {
-        super::backfill::wanted(&self.buckets, now)
+        super::backfill::wanted(&self.buckets, now).or_else(|| self.hands.wanted(&self.buckets, now))
     }
 
     /// The same in buckets for the hour that runs, or has only just ended: without it a window begun late in an hour
