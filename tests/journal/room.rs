@@ -1,4 +1,4 @@
-//! Where there is no room: a ring that nobody empties, a disk that is full.
+//! Where there is no room: a ring that nobody empties, feeds that fill theirs all the time, a disk that is full.
 
 use crate::desk::*;
 use sol_volume_bot::engine::Engine;
@@ -9,7 +9,7 @@ use sol_volume_bot::threads::hot::{Hot, HotRings, HotView};
 use sol_volume_bot::threads::runner::Agent;
 use sol_volume_bot::types::event::{Control, EventKind, StreamState};
 use sol_volume_bot::types::record::{Lost, PauseReason};
-use sol_volume_bot::types::{Event, Time};
+use sol_volume_bot::types::{Event, StreamId, Time};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
@@ -28,6 +28,8 @@ struct Desk {
     report: Sender<EventItem>,
     control: Sender<EventItem>,
     market: Sender<EventItem>,
+    scout: Sender<EventItem>,
+    slow: Sender<EventItem>,
     journal: Receiver<HotNote>,
 }
 
@@ -36,21 +38,21 @@ impl Desk {
         let (report, report_rx) = ring::ring(spec(4_096), None);
         let (control, control_rx) = ring::ring(spec(64), None);
         let (market, market_rx) = ring::ring(spec(4_096), None);
-        let (_, scout) = ring::ring(spec(2), None);
-        let (_, slow) = ring::ring(spec(2), None);
+        let (scout, scout_rx) = ring::ring(spec(4_096), None);
+        let (slow, slow_rx) = ring::ring(spec(4_096), None);
         let (command, _) = ring::ring(spec(64), None);
         let (journal_tx, journal) = ring::ring(spec(JOURNAL_DEPTH), None);
         let rings = HotRings {
             report: report_rx,
             control: control_rx,
             market: market_rx,
-            scout,
-            slow,
+            scout: scout_rx,
+            slow: slow_rx,
             command,
             journal: journal_tx,
         };
         let hot = Hot::new(Engine::new(setup(7)), Clock::start(), rings, Arc::new(HotView::default()));
-        Desk { hot, report, control, market, journal }
+        Desk { hot, report, control, market, scout, slow, journal }
     }
     fn turn(&mut self) {
         while self.hot.turn(NOON).count > 0 {}
@@ -95,6 +97,27 @@ fn a_journal_that_nobody_empties_halts_entries_holds_the_market_and_lets_our_rep
     assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<_>>(), "and nothing is missing");
     desk.turn();
     assert!(desk.market.gauge().depth() < held, "with room again the market goes on");
+}
+
+#[test]
+fn no_feed_that_fills_its_ring_all_the_time_starves_another() {
+    let mut desk = Desk::new();
+    let told = |stream| item(Event { stream, ..event(0, EventKind::Stream(StreamState::Up)) });
+    for seq in 1..=1_000 {
+        desk.market.push(item(bbo(seq))).expect("room");
+        desk.scout.push(told(StreamId::KrakenBook)).expect("room");
+        desk.slow.push(told(StreamId::DefiLlama)).expect("room");
+    }
+    let turn = desk.hot.turn(NOON).count as usize;
+    let notes = desk.notes();
+    let of = |stream: StreamId| {
+        let is_its = |note: &&HotNote| matches!(note, HotNote::Event(event) if event.stream == stream);
+        notes.iter().filter(is_its).count()
+    };
+    let each = turn / 32;
+    assert!(each > 0, "{turn} events in a turn");
+    assert_eq!((of(StreamId::KrakenBook), of(StreamId::DefiLlama)), (each, each), "of {turn}");
+    assert_eq!(of(StreamId::BinanceBbo), turn - 2 * each);
 }
 
 #[test]

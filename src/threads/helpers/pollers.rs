@@ -332,6 +332,25 @@ mod tests {
     }
 
     #[test]
+    fn a_state_that_found_no_room_is_told_again_with_the_next_round() {
+        let clock = Clock::start();
+        let server = Server::start(None, move |_| Server::ok("", &summary(clock, 60_000_000, 40_000_000)));
+        let (events_tx, events) = crossbeam_channel::unbounded();
+        let mut told = 0;
+        let emit = move |event: Event| {
+            told += 1;
+            let has_room = told > 4; // the first two rounds, a state and a sample each, find none
+            has_room && events_tx.send(event.kind).is_ok()
+        };
+        let pollers = Pollers::start(llama(server.url(""), 1_000_000), clock, emit, |_| {}).expect("they start");
+        assert_eq!(next(&events), EventKind::Stream(StreamState::Up));
+        for _ in 0..3 {
+            assert_eq!(next_sample(&events).0, SourceState::Ok, "and once is enough");
+        }
+        assert!(pollers.stop(PATIENCE));
+    }
+
+    #[test]
     fn retry_after_holds_the_next_poll_back_and_stop_does_not_wait_for_it() {
         let server = Server::start(None, |_| {
             "HTTP/1.1 429 Slow down\r\nRetry-After: 600\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".to_owned()
