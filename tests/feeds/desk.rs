@@ -1,6 +1,7 @@
 //! The house with every feed on, and what its tests ask of it.
 
 use serde_json::Value;
+use sol_volume_bot::sim::scenario::Scenario;
 
 use crate::rig::{Rig, price};
 
@@ -55,14 +56,22 @@ coingecko = "{http}/coingecko"
 bitquery = "{http}/bitquery"
 "#;
 
-/// The rig with every feed on, started and ready. The mid trembles by a tick, so that no book stands still.
+/// The rig with every feed on, started and ready.
 pub fn all() -> Rig {
-    let mut rig = Rig::open(ALL, |scenario| {
-        scenario.market.noise_ticks = 1;
-        scenario.chain.rate_per_s = 60;
-    });
+    let mut rig = built(&[], |_| {});
     rig.start();
     rig
+}
+
+/// The same, not started, with limits of silence of its own and a chain as `shape` makes it. The mid trembles by a tick, so
+/// that no book stands still.
+pub fn built(limits: &[(&str, &str)], shape: impl FnOnce(&mut Scenario)) -> Rig {
+    let config = limits.iter().fold(ALL.to_owned(), |config, (usual, own)| config.replace(usual, own));
+    Rig::open(&config, |scenario| {
+        scenario.market.noise_ticks = 1;
+        scenario.chain.rate_per_s = 60;
+        shape(scenario);
+    })
 }
 
 impl Rig {

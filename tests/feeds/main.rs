@@ -10,6 +10,7 @@ mod desk;
 mod happy;
 mod mute;
 mod nodes;
+mod quiet;
 #[path = "../scenarios/proof.rs"]
 mod proof;
 #[allow(dead_code)] // the scenarios use the rest of it
