@@ -4,4 +4,5 @@ mod damage;
 mod desk;
 mod files;
 mod play;
+mod play_kraken;
 mod verbs;

@@ -17,11 +17,11 @@ use tungstenite::{Message, WebSocket};
 
 use crate::desk::{Folder, Owned, owned, write};
 
-const NOON: i64 = 1_768_478_400_000_000_000;
-const MS: i64 = 1_000_000;
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const NOON: i64 = 1_768_478_400_000_000_000;
+pub const MS: i64 = 1_000_000;
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
-fn ticker(n: i64, bid: &str, ask: &str) -> Owned {
+pub fn ticker(n: i64, bid: &str, ask: &str) -> Owned {
     let text = format!(
         r#"{{"stream":"solusdt@bookTicker","data":{{"u":{n},"s":"SOLUSDT","b":"{bid}","B":"5.000","a":"{ask}","A":"7.000"}}}}"#
     );
@@ -61,16 +61,16 @@ fn recording() -> Vec<Owned> {
     ]
 }
 
-fn venues() -> Arc<Handle> {
+pub fn venues() -> Arc<Handle> {
     let scenario = Scenario::parse("steered", include_str!("../../config/scenarios/steered.toml")).expect("good");
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
     let settings = ServerSettings { listen, scenario, tls: None, clock: Clock::start() };
     Arc::new(Server::start(settings).expect("a free port"))
 }
 
-type Socket = WebSocket<MaybeTlsStream<TcpStream>>;
+pub type Socket = WebSocket<MaybeTlsStream<TcpStream>>;
 
-fn listen(handle: &Handle, path: &str) -> Socket {
+pub fn listen(handle: &Handle, path: &str) -> Socket {
     let (socket, _) = tungstenite::connect(handle.ws_url(path)).expect("it listens");
     let MaybeTlsStream::Plain(stream) = socket.get_ref() else { panic!("plain text here") };
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout is accepted");
@@ -78,7 +78,7 @@ fn listen(handle: &Handle, path: &str) -> Socket {
 }
 
 /// The next text; `None` once the other side has gone.
-fn next(socket: &mut Socket) -> Option<String> {
+pub fn next(socket: &mut Socket) -> Option<String> {
     loop {
         match socket.read() {
             Ok(Message::Text(text)) => return Some(text.to_string()),

@@ -60,7 +60,8 @@ impl Player {
     /// Gives the venues over to the recording that `probe` looked at, and waits for a client to play it to. Errors: the
     /// kernel's, when it has no thread to give.
     pub fn start(handle: Arc<Handle>, settings: PlaySettings, probe: &Probe, clock: Clock) -> io::Result<Player> {
-        handle.play(Opening { symbol: probe.symbol, slot: probe.slot, bodies: probe.bodies.clone() });
+        let bodies = probe.bodies.clone();
+        handle.play(Opening { symbol: probe.symbol, slot: probe.slot, kraken: probe.kraken, bodies });
         let stop = Arc::new(AtomicBool::new(false));
         let run = Run { handle, settings, clock, stop: Arc::clone(&stop), played: Played::default() };
         let thread = std::thread::Builder::new().name("player".to_owned()).spawn(move || run.play())?;
@@ -98,6 +99,7 @@ impl Run {
             // The numbers begin again: to a client that stays these would be old news.
             self.handle.fault(Fault::DropStreams);
             self.handle.fault(Fault::DropSolana);
+            self.handle.fault(Fault::DropKraken);
             self.handle.play_again();
         }
         Ok(self.played)

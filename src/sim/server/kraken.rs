@@ -5,6 +5,7 @@
 //! a path of its own, so that reader and venue cannot be wrong together.
 //! Source: kraken fact sheet, sections 2 and 5.
 
+mod recorded;
 mod session;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 pub(super) use session::KrakenSession;
+
+use recorded::Recorded;
 
 use super::fault::Fault;
 use super::http::{Request, Response, Verb};
@@ -22,6 +25,8 @@ use crate::telemetry::lines::rfc3339_us;
 use crate::types::event::Bbo;
 use crate::types::time::{NANOS_PER_MILLI, NANOS_PER_SEC};
 use crate::types::{Side, Time};
+use crate::venue::kraken::Pair;
+use crate::venue::kraken::session::BookDepth;
 
 /// The one pair.
 const PAIR: &str = "SOL/USD";
@@ -123,6 +128,8 @@ pub(in crate::sim) struct Kraken {
     silent: bool,
     rest_calls: i64,
     rest_since: Time,
+    /// In place of its own market.
+    recorded: Option<Recorded>,
 }
 
 impl Kraken {
@@ -142,6 +149,19 @@ impl Kraken {
             silent: false,
             rest_calls: 0,
             rest_since: Time::NONE,
+            recorded: None,
+        }
+    }
+
+    /// From here on it says what was recorded of this pair, at this depth; also when the recording begins again.
+    pub(super) fn play(&mut self, (pair, depth): (Pair, BookDepth)) {
+        self.recorded = Some(Recorded::new(pair, depth.levels()));
+    }
+
+    /// One frame of the recording comes.
+    pub(super) fn hear(&mut self, frame: &[u8]) {
+        if let Some(recorded) = &mut self.recorded {
+            recorded.hear(frame);
         }
     }
 

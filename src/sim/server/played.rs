@@ -17,6 +17,8 @@ use crate::venue::binance_spot::book::Book;
 use crate::venue::binance_spot::decode::{self, Frame, Level, Levels, Market};
 use crate::venue::binance_spot::messages;
 use crate::venue::binance_spot::sync::BookSync;
+use crate::venue::kraken::Pair;
+use crate::venue::kraken::session::BookDepth;
 use crate::venue::solana::SlotSession;
 
 const DEPTH: &str = "binance_rest:/api/v3/depth";
@@ -40,6 +42,8 @@ pub struct Opening {
     pub symbol: Option<Symbol>,
     /// Its first slot.
     pub slot: Option<u64>,
+    /// The pair and depth of Kraken's book in it; `None` = the built-in Kraken keeps a market of its own.
+    pub kraken: Option<(Pair, BookDepth)>,
     /// First body of each source that answers requests: a client may ask before the record comes.
     pub bodies: BTreeMap<String, Vec<u8>>,
 }
@@ -48,12 +52,14 @@ pub struct Opening {
 pub(super) enum News {
     Market(Market),
     Slot(u64),
+    Kraken,
     Nothing,
 }
 
 /// The recording as far as it was played.
 pub(super) struct PlayedMarket {
     symbol: Option<Symbol>,
+    kraken: Option<(Pair, BookDepth)>,
     queue: Vec<(String, String)>,
     bodies: BTreeMap<String, Vec<u8>>,
     levels: Levels,
@@ -69,6 +75,7 @@ impl PlayedMarket {
     pub(super) fn new(opening: Opening) -> PlayedMarket {
         PlayedMarket {
             symbol: opening.symbol,
+            kraken: opening.kraken,
             queue: Vec::new(),
             bodies: opening.bodies,
             levels: Levels::new(),
@@ -82,6 +89,11 @@ impl PlayedMarket {
     /// Whose market it is.
     pub(super) fn symbol(&self) -> Option<Symbol> {
         self.symbol
+    }
+
+    /// Whose book Kraken's is.
+    pub(super) fn kraken(&self) -> Option<(Pair, BookDepth)> {
+        self.kraken
     }
 
     /// Stream payloads since the last call: stream name and JSON.
@@ -98,7 +110,7 @@ impl PlayedMarket {
                 self.chain.hear(bytes);
                 News::Nothing
             }
-            "kraken_ws" => News::Nothing, // a client's book begins with a snapshot: the built-in Kraken makes its own
+            "kraken_ws" => News::Kraken,
             _ => {
                 self.hear_body(source, bytes, now);
                 News::Nothing

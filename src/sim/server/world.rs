@@ -173,6 +173,9 @@ impl World {
     pub(super) fn play(&mut self, opening: Opening) {
         self.lead = Lead::Live;
         self.slot = opening.slot.map_or(self.slot, |first| first.saturating_sub(1));
+        if let Some(book) = opening.kraken {
+            self.kraken.play(book);
+        }
         self.played = Some(Box::new(PlayedMarket::new(opening)));
     }
     pub(super) fn play_record(&mut self, source: &str, bytes: &[u8]) {
@@ -184,12 +187,16 @@ impl World {
                 self.follow_trade(report.trade);
             }
             News::Slot(slot) => self.slot = slot,
+            News::Kraken => self.kraken.hear(bytes),
             News::Market(_) | News::Nothing => {}
         }
     }
     pub(super) fn rewind(&mut self) {
         if let Some(played) = &mut self.played {
             played.rewind();
+            if let Some(book) = played.kraken() {
+                self.kraken.play(book);
+            }
         }
     }
     /// What the market says next: the recording's own words, where one is played.

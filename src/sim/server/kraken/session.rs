@@ -7,6 +7,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::recorded::Place;
 use super::{Kraken, KrakenSystem, PAIR, Sides, changes, levels_json, price_text, qty_text, side_word, time_json};
 use crate::sim::server::json::quoted;
 use crate::types::Time;
@@ -20,7 +21,7 @@ const IDLE_NS_MAX: i64 = 60 * NANOS_PER_SEC;
 const REQUESTS_MAX: u32 = 10;
 
 /// What a reader has.
-struct BookSub {
+pub(super) struct BookSub {
     depth: usize,
     /// `None` before the snapshot.
     has: Option<Sides>,
@@ -28,7 +29,7 @@ struct BookSub {
 
 /// The top that a reader was told.
 #[derive(Default)]
-struct TickerSub {
+pub(super) struct TickerSub {
     on_trades: bool,
     told: Option<[(i64, i64); 2]>,
     trade_id: i64,
@@ -37,10 +38,12 @@ struct TickerSub {
 /// One connection.
 pub(in crate::sim::server) struct KrakenSession {
     told_system: Option<KrakenSystem>,
-    book: Option<BookSub>,
-    ticker: Option<TickerSub>,
+    pub(super) book: Option<BookSub>,
+    pub(super) ticker: Option<TickerSub>,
     /// The newest trade told.
-    trade: Option<i64>,
+    pub(super) trade: Option<i64>,
+    /// How far it heard the recording, where one is played.
+    pub(super) recorded: Place,
     sent: Time,
     idle_since: Time,
     second: Time,
@@ -64,6 +67,7 @@ impl KrakenSession {
             book: None,
             ticker: None,
             trade: None,
+            recorded: Place::default(),
             sent: now,
             idle_since: now,
             second: now,
@@ -86,7 +90,7 @@ impl KrakenSession {
         match params["channel"].as_str().unwrap_or_default() {
             "book" => {
                 let depth = params["depth"].as_u64().unwrap_or(10);
-                if !DEPTHS.contains(&depth) {
+                if !kraken.has_depth(depth) {
                     return Err("Subscription depth not supported".to_owned());
                 }
                 taken(&self.book)?;
@@ -177,7 +181,7 @@ impl Kraken {
         let pairs: Vec<&str> = params["symbol"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         let each = pairs.iter().map(|pair| {
             let done = match method {
-                _ if *pair != PAIR => Err(format!("Currency pair not supported {pair}")),
+                _ if *pair != self.pair() => Err(format!("Currency pair not supported {pair}")),
                 "subscribe" => session.subscribe(params, self),
                 _ => session.unsubscribe(params, now),
             };
@@ -205,9 +209,7 @@ impl Kraken {
             frames.push(self.status());
         }
         if !self.mute && self.system != KrakenSystem::Maintenance {
-            frames.extend(self.book_news(session, now));
-            frames.extend(self.ticker_news(session, now));
-            frames.extend(self.trade_news(session));
+            frames.extend(self.market_news(session, now));
         }
         if !frames.is_empty() {
             session.sent = now;
@@ -216,6 +218,28 @@ impl Kraken {
             frames.push("{\"channel\":\"heartbeat\"}".to_owned());
         }
         frames
+    }
+
+    /// The pair that there is.
+    fn pair(&self) -> &str {
+        self.recorded.as_ref().map_or(PAIR, |recorded| recorded.pair())
+    }
+
+    /// A recording has the one depth that was recorded.
+    fn has_depth(&self, depth: u64) -> bool {
+        match &self.recorded {
+            Some(recorded) => recorded.depth() as u64 == depth,
+            None => DEPTHS.contains(&depth),
+        }
+    }
+
+    fn market_news(&mut self, session: &mut KrakenSession, now: Time) -> Vec<String> {
+        if let Some(recorded) = &self.recorded {
+            return recorded.news(session);
+        }
+        let book = self.book_news(session, now);
+        let ticker = self.ticker_news(session, now);
+        book.into_iter().chain(ticker).chain(self.trade_news(session)).collect()
     }
 
     fn status(&mut self) -> String {
