@@ -47,6 +47,8 @@ pub struct Metrics {
     pub requests: IntCounterVec,
     /// Frames that could not be decoded.
     pub bad_frames: IntCounterVec,
+    /// What the chain's counter met.
+    pub chain_events: IntCounterVec,
     /// Orders whose fate is being asked about.
     pub orders_unknown: IntGauge,
     /// Fills.
@@ -194,6 +196,11 @@ impl Metrics {
                 &["venue", "verb", "outcome"],
             )?,
             bad_frames: make.counters("svb_bad_frames_total", "Frames that could not be decoded.", &["stream"])?,
+            chain_events: make.counters(
+                "svb_chain_events_total",
+                "Memecoin notifications and trades by what became of them.",
+                &["what"],
+            )?,
             orders_unknown: make.int("svb_orders_unknown", "Orders whose fate is being asked about.")?,
             fills: make.counters("svb_fills_total", "Fills booked.", &["venue", "side"])?,
             order_ack: make.histograms(
@@ -307,11 +314,12 @@ mod tests {
             drawdown: zero,
         };
         metrics.set_equity("binance_spot", &row);
+        metrics.chain_events.with_label_values(&["trade"]).inc_by(7);
         let text = metrics.render();
         let names = "svb_events_total{ svb_stream_up{ svb_stream_age_seconds{ svb_gaps_total{ svb_reconnects_total{ \
             svb_stage_seconds_bucket{ svb_tick_to_trade_seconds_count svb_orders_total{ svb_orders_unknown svb_fills_total{ \
             svb_order_ack_seconds_sum{ svb_position_base{venue=\"binance_spot\"}_1.5 svb_equity_quote svb_pnl_realized_quote \
-            svb_pnl_unrealized_quote svb_slippage_bps svb_risk_refusals_total{ svb_paused{ svb_consecutive_losses \
+            svb_pnl_unrealized_quote svb_chain_events_total{what=\"trade\"}_7 svb_slippage_bps svb_risk_refusals_total{ svb_paused{ svb_consecutive_losses \
             svb_volume_drop_ratio{ svb_rsi svb_slot svb_slot_seconds svb_ring_depth{ svb_ring_full_total{ring=\"market\"}_3 \
             svb_unprotected_seconds svb_build_info{ process_cpu_seconds_total process_resident_memory_bytes \
             process_virtual_memory_bytes process_open_fds process_max_fds process_start_time_seconds";

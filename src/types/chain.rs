@@ -39,6 +39,58 @@ impl BucketSource {
     }
 }
 
+/// What becomes of a notification of a memecoin program, and of the trades in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChainEvent {
+    /// A notification of our subscriptions.
+    Notification,
+    /// ... of a transaction that failed on the chain.
+    Failed,
+    /// ... that had come before.
+    Duplicate,
+    /// A trade that counts.
+    Trade,
+    /// A transaction whose log the node cut short, or left out.
+    Truncated,
+    /// A transaction whose log contradicts itself: the rest of it was left out.
+    Distrusted,
+    /// An event of the program that could not be read.
+    Unreadable,
+    /// A trade whose time or size cannot be.
+    Odd,
+    /// A trade against a currency that is neither SOL nor USDC.
+    OtherQuote,
+    /// A trade of a pool that is turned round, or holds no memecoin.
+    OddPool,
+    /// A trade of a pool that nobody could tell us of in time.
+    Unresolved,
+    /// A trade at a time that no SOL price is known of.
+    Unpriced,
+    /// A notification of a subscription that is not ours, or a frame that is no JSON.
+    Strange,
+}
+
+impl ChainEvent {
+    /// Name in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            ChainEvent::Notification => "notification",
+            ChainEvent::Failed => "failed",
+            ChainEvent::Duplicate => "duplicate",
+            ChainEvent::Trade => "trade",
+            ChainEvent::Truncated => "truncated",
+            ChainEvent::Distrusted => "distrusted",
+            ChainEvent::Unreadable => "unreadable",
+            ChainEvent::Odd => "odd",
+            ChainEvent::OtherQuote => "other_quote",
+            ChainEvent::OddPool => "odd_pool",
+            ChainEvent::Unresolved => "unresolved",
+            ChainEvent::Unpriced => "unpriced",
+            ChainEvent::Strange => "strange",
+        }
+    }
+}
+
 /// Volume of five minutes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VolumeBucket {

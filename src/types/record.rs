@@ -3,6 +3,7 @@
 //! Thread: any.  Invariants: a record is written down, never acted upon; it is complete in itself, so a reader needs
 //! no other table to understand it.
 
+use super::chain::ChainEvent;
 use super::event::{SourceReason, SourceState, StreamState, VolumeDefinition};
 use super::ids::{ClientOrderId, StreamId, VenueOrderId};
 use super::order::{FeeAsset, Liquidity, OrderKind, Purpose, Reason, Side, TimeInForce};
@@ -620,6 +621,13 @@ pub enum WireNote {
         stream: StreamId,
         /// Byte offset of the fault.
         at_byte: u32,
+    },
+    /// The chain's counter met something; at most once a second each.
+    Chain {
+        /// What.
+        what: ChainEvent,
+        /// How many more.
+        more: u32,
     },
     /// An order's bytes were handed to the kernel.
     Sent {

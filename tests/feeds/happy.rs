@@ -13,6 +13,9 @@ fn the_counted_volume_confirmed_by_another_source_enters_and_says_where_it_comes
     }
     assert_eq!(status["volumes"]["pump_chain"]["state"], "OK");
     assert_eq!(status["volumes"]["coingecko"]["state"], "MISSING", "its readings do not reach back a day");
+    rig.until("trades of the chain are counted where an operator sees them", |rig| {
+        rig.metric("svb_chain_events_total", "what=\"trade\"") > 0.0
+    });
     rig.enter();
     rig.entered(3);
     rig.venue.set_mid(price("164.00"));

@@ -10,9 +10,9 @@ mod desk;
 mod happy;
 mod mute;
 mod nodes;
-mod quiet;
 #[path = "../scenarios/proof.rs"]
 mod proof;
+mod quiet;
 #[allow(dead_code)] // the scenarios use the rest of it
 #[path = "../scenarios/rig.rs"]
 mod rig;

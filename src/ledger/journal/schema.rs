@@ -4,6 +4,7 @@
 //! change here changes the schema's number, so a program never reads a journal that was written in other words.
 
 use super::code::{Bytes, Code, choices, fields, named, shape_of, wraps};
+use crate::types::chain::ChainEvent;
 use crate::types::command::{Alert, CancelList, CancelOrder, CancelReplace, Command, NewOco, NewOrder, QueryOrder};
 use crate::types::event::{
     Balance, Bbo, Candle, ClockOffset, Control, Depth, DexBook, Event, EventKind, Slot, SourceReason, SourceState,
@@ -118,6 +119,7 @@ choices! {
         4 Answered { id: ClientOrderId, verb: Verb, took_ns: i64, code: i32 };
         5 Refused { id: ClientOrderId, verb: Verb, reason: Reason, at: Time };
         6 Held { hold: Hold, until: Time, at: Time }; 7 Killed { step: KillStep, pulled: Time, at: Time };
+        8 Chain { what: ChainEvent, more: u32 };
     }
     StreamId {
         0 BinanceBbo; 1 BinanceDepth; 2 BinanceTrade; 3 BinanceCandle; 4 BinanceUser; 5 SolanaSlot; 6 DefiLlama;
@@ -160,6 +162,10 @@ choices! {
     }
     PauseReason {
         0 Operator; 1 ConsecutiveLosses; 2 DailyLoss; 3 Slippage; 4 Venue; 5 Journal; 6 Exit;
+    }
+    ChainEvent {
+        0 Notification; 1 Failed; 2 Duplicate; 3 Trade; 4 Truncated; 5 Distrusted; 6 Unreadable; 7 Odd; 8 OtherQuote;
+        9 OddPool; 10 Unresolved; 11 Unpriced; 12 Strange;
     }
     KillStep { 0 Pending; 1 Written; 2 AwaitsConnection; 3 AwaitsBanEnd; }
     Hold { 0 None; 1 Orders; 2 AllButCancels; 3 Everything; }

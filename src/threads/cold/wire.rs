@@ -21,6 +21,9 @@ impl Cold {
             WireNote::Stream { stream, state, at } => self.on_stream(*stream, *state, *at),
             WireNote::Reconnected { stream } => self.sinks.metrics.reconnects.with_label_values(&[stream.name()]).inc(),
             WireNote::BadFrame { stream, at_byte } => self.on_bad_frame(*stream, *at_byte),
+            WireNote::Chain { what, more } => {
+                self.sinks.metrics.chain_events.with_label_values(&[what.name()]).inc_by(u64::from(*more));
+            }
             WireNote::Sent { id, verb, sent, trigger, stages_ns } => {
                 self.on_sent(*id, *verb, *sent, sent.since(*trigger), stages_ns);
             }

@@ -11,8 +11,10 @@ use crate::sys::net::{FrameVerdict, Link};
 use crate::telemetry::lines::rfc3339_us;
 use crate::types::chain::{BucketSource, VolumeBucket};
 use crate::types::event::{Event, StreamState};
+use crate::types::record::WireNote;
 use crate::types::time::NANOS_PER_SEC;
 use crate::types::{Price, StreamId, Time};
+use crate::venue::pumpchain::Counters;
 use crate::venue::pumpchain::backfill::bitquery::{self, Grain};
 use crate::venue::pumpchain::pools::PoolsWanted;
 use crate::venue::pumpchain::session::{ChainSession, FrameKind, Settings};
@@ -63,6 +65,8 @@ pub struct ChainPost {
     body: Vec<u8>,
     rows: Sender<VolumeBucket>,
     closed_due: Time,
+    /// What was told of the session's counters.
+    told: Counters,
     mid_at: Time,
     /// Since when the stream is stale; `None` = it is not.
     deaf_since: Option<Time>,
@@ -93,6 +97,7 @@ impl ChainPost {
             body: Vec::new(),
             rows,
             closed_due: Time::NONE,
+            told: Counters::default(),
             mid_at: Time::NONE,
             deaf_since: None,
         }
@@ -137,6 +142,17 @@ impl ChainPost {
             self.deaf_since = Some(now);
             self.line.reset(now, heard);
         }
+    }
+
+    /// What became of notifications and trades since this was last told: an operator sees what is not counted.
+    fn tell_counters(&mut self, heard: &mut Heard) {
+        let counters = *self.line.session.counters();
+        for ((what, count), (_, told)) in counters.named().into_iter().zip(self.told.named()) {
+            if let Some(more) = u32::try_from(count - told).ok().filter(|more| *more > 0) {
+                heard.notes.push(WireNote::Chain { what, more });
+            }
+        }
+        self.told = counters;
     }
 
     /// `mid` stands in for hours whose price nobody told: the running one, and those since the start.
@@ -235,6 +251,7 @@ impl Post for ChainPost {
         if now >= self.closed_due {
             self.closed_due = now.plus(CLOSED_EVERY_NS);
             keep(&self.rows, self.line.session.take_closed(now));
+            self.tell_counters(heard);
         }
     }
     fn deadline(&self) -> Time {

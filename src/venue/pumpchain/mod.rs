@@ -18,6 +18,7 @@ pub mod trade_event;
 
 pub use session::{ChainSession, FrameKind, Settings};
 
+use crate::types::chain::ChainEvent;
 use base58::Key;
 
 /// Wrapped SOL, 9 decimals.
@@ -113,4 +114,25 @@ pub struct Counters {
     pub unpriced: u64,
     /// Notifications of a subscription that is not ours, frames that are no JSON.
     pub strange: u64,
+}
+
+impl Counters {
+    /// Each with its kind.
+    pub fn named(&self) -> [(ChainEvent, u64); 13] {
+        [
+            (ChainEvent::Notification, self.notifications),
+            (ChainEvent::Failed, self.failed),
+            (ChainEvent::Duplicate, self.duplicates),
+            (ChainEvent::Trade, self.trades),
+            (ChainEvent::Truncated, self.truncated),
+            (ChainEvent::Distrusted, self.distrusted),
+            (ChainEvent::Unreadable, self.unreadable),
+            (ChainEvent::Odd, self.odd),
+            (ChainEvent::OtherQuote, self.other_quote),
+            (ChainEvent::OddPool, self.odd_pools),
+            (ChainEvent::Unresolved, self.unresolved),
+            (ChainEvent::Unpriced, self.unpriced),
+            (ChainEvent::Strange, self.strange),
+        ]
+    }
 }
