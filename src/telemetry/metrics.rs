@@ -190,17 +190,9 @@ impl Metrics {
                 "Orders by purpose and how they ended.",
                 &["venue", "kind", "outcome"],
             )?,
-            requests: make.counters(
-                "svb_requests_total",
-                "Requests: sent, accepted, refused.",
-                &["venue", "verb", "outcome"],
-            )?,
+            requests: make.counters("svb_requests_total", "Requests by outcome.", &["venue", "verb", "outcome"])?,
             bad_frames: make.counters("svb_bad_frames_total", "Frames that could not be decoded.", &["stream"])?,
-            chain_events: make.counters(
-                "svb_chain_events_total",
-                "Memecoin notifications and trades by what became of them.",
-                &["what"],
-            )?,
+            chain_events: make.counters("svb_chain_events_total", "Memecoin trades by their fate.", &["what"])?,
             orders_unknown: make.int("svb_orders_unknown", "Orders whose fate is being asked about.")?,
             fills: make.counters("svb_fills_total", "Fills booked.", &["venue", "side"])?,
             order_ack: make.histograms(
