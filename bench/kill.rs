@@ -26,7 +26,7 @@ use sol_volume_bot::threads::helpers::http::{Ops, OpsSettings};
 use sol_volume_bot::threads::helpers::operator::Operator;
 use sol_volume_bot::threads::helpers::socket::ControlSocket;
 use sol_volume_bot::types::Time;
-use sol_volume_bot::types::record::KillStep;
+use sol_volume_bot::types::note::KillStep;
 use sol_volume_bot::types::time::NANOS_PER_MILLI;
 
 #[allow(dead_code)] // the other benches use the rest of it

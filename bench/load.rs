@@ -24,7 +24,7 @@ use sol_volume_bot::threads::scout::{ChainPost, DexPost, KrakenPost, Post, Rest,
 use sol_volume_bot::topology::ColdRings;
 use sol_volume_bot::types::chain::VolumeBucket;
 use sol_volume_bot::types::event::StreamState;
-use sol_volume_bot::types::record::{Verb, WireNote};
+use sol_volume_bot::types::note::{Verb, WireNote};
 use sol_volume_bot::types::{Event, EventKind, StreamId, Time};
 use sol_volume_bot::venue::kraken::KrakenSettings;
 use sol_volume_bot::venue::pumpchain::{ChainSession, Program, Settings, Venues};

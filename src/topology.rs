@@ -6,7 +6,7 @@
 use crate::ring::{CommandItem, Doorbell, EventItem, Gauge, HotNote, OnFull, Receiver, RingSpec, Sender, ring};
 use crate::threads::hot::HotRings;
 use crate::threads::runner::{IdleStrategy, Runner, RunnerSpec};
-use crate::types::record::WireNote;
+use crate::types::note::WireNote;
 use crate::types::time::NANOS_PER_MILLI;
 use std::io;
 use std::sync::Arc;

@@ -10,7 +10,7 @@ use std::thread;
 
 use rustls::ServerConfig;
 use sol_volume_bot::threads::runner::Agent;
-use sol_volume_bot::types::record::{Verb, WireNote};
+use sol_volume_bot::types::note::{Verb, WireNote};
 use sol_volume_bot::types::time::{NANOS_PER_MILLI, NANOS_PER_SEC};
 
 mod counting;

@@ -6,14 +6,13 @@ use std::fs;
 use std::path::PathBuf;
 
 use sol_volume_bot::ledger::{CsvFiles, DB_FILE, Ledger, LedgerError, Market, PENDING_ROWS_MAX, Row};
+use sol_volume_bot::types::decision::{Decision, SourceLook, Verdict, VolumeOrigin};
 use sol_volume_bot::types::event::{SourceState, VolumeDefinition, VolumeSample};
 use sol_volume_bot::types::instrument::Symbol;
+use sol_volume_bot::types::note::Verb;
 use sol_volume_bot::types::order::{FeeAsset, Liquidity, OrderKind, Purpose, Reason, Side, TimeInForce};
 use sol_volume_bot::types::reconcile::{Difference, DifferenceKind, ReconcileCount, ReconcileTrigger};
-use sol_volume_bot::types::record::{
-    Decision, EquityRow, ExitReason, FillRow, OrderRow, OrderStatus, PauseReason, SourceLook, TradeRow, Verb, Verdict,
-    VolumeOrigin,
-};
+use sol_volume_bot::types::record::{EquityRow, ExitReason, FillRow, OrderRow, OrderStatus, PauseReason, TradeRow};
 use sol_volume_bot::types::{Bps, ClientOrderId, Leg, Notional, Price, Qty, Ratio, StreamId, Time, VenueOrderId};
 
 /// 2026-11-22T18:30:00Z

@@ -26,14 +26,15 @@ use sol_volume_bot::threads::helpers::http::{Ops, OpsSettings};
 use sol_volume_bot::threads::helpers::operator::Operator;
 use sol_volume_bot::threads::runner::Agent;
 use sol_volume_bot::types::command::Alert;
+use sol_volume_bot::types::decision::{Decision, Refused, RiskRule, SourceLook, Verdict, VolumeOrigin};
 use sol_volume_bot::types::event::{
     Control, Slot, SourceReason, SourceState, StreamState, VolumeDefinition, VolumeSample,
 };
 use sol_volume_bot::types::instrument::Symbol;
+use sol_volume_bot::types::note::{Verb, WireNote};
 use sol_volume_bot::types::order::{FeeAsset, Liquidity, OrderKind, Purpose, Reason, Side, TimeInForce};
 use sol_volume_bot::types::record::{
-    Decision, ExitReason, FillRow, OrderRow, OrderStatus, PauseReason, Record, Refused, Repost, RiskRule, SourceLook,
-    TradeRow, Verb, Verdict, VolumeOrigin, WireNote,
+    ExitReason, FillRow, OrderRow, OrderStatus, PauseReason, Record, Repost, TradeRow,
 };
 use sol_volume_bot::types::{
     Bps, ClientOrderId, Command, Event, EventKind, Leg, Notional, Price, Qty, Ratio, StreamId, Time, VenueOrderId,

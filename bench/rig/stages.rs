@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sol_volume_bot::threads::runner::{Agent, Work};
 use sol_volume_bot::topology::ColdRings;
 use sol_volume_bot::types::Time;
-use sol_volume_bot::types::record::{Verb, WireNote};
+use sol_volume_bot::types::note::{Verb, WireNote};
 
 use super::report::Spread;
 use super::venue::Trigger;

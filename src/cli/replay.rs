@@ -12,7 +12,7 @@ use crate::ledger::recording::is_recording;
 use crate::sim::play::Speed;
 use crate::sys::clock::Clock;
 use crate::types::instrument::Symbol;
-use crate::types::record::Lost;
+use crate::types::note::Lost;
 use crate::types::time::NANOS_PER_SEC;
 use crate::types::{Command, Event, Time};
 use serde_json::{Value, json};

@@ -8,10 +8,11 @@ use super::Engine;
 use super::order::Origin;
 use super::risk::{Approved, Facts, Room, Rules};
 use crate::types::command::{Alert, Command, CommandBuf, NewOrder};
+use crate::types::decision::{Decision, Refused, RiskRule, Rule, Verdict};
 use crate::types::event::StreamState;
 use crate::types::ids::{ClientOrderId, Leg, SIGNAL_MAX, StreamId};
 use crate::types::order::{OrderKind, Purpose, Side};
-use crate::types::record::{Decision, ExitReason, OrderStatus, Record, Refused, RiskRule, Rule, Verdict};
+use crate::types::record::{ExitReason, OrderStatus, Record};
 use crate::types::time::{NANOS_PER_SEC, Time};
 use crate::types::units::{Notional, Price, Qty, Ratio, mul_div_floor, notional_ceil, notional_floor};
 

@@ -32,6 +32,7 @@ pub use crate::types::setup::{OpenPosition, PauseSet, Setup};
 pub use driver::Driver;
 
 use crate::types::command::{Command, CommandBuf};
+use crate::types::decision::{Decision, RiskRule};
 use crate::types::event::{
     Balance, Bbo, Candle, Control, Event, EventKind, Slot, StreamState, VolumeDefinition, VolumeSample,
 };
@@ -40,7 +41,7 @@ use crate::types::instrument::Instrument;
 use crate::types::order::Side;
 use crate::types::params::Params;
 use crate::types::reconcile::{ReconcileCount, ReconcileTrigger};
-use crate::types::record::{Decision, EquityRow, ExitReason, OrderStatus, PauseReason, Record, RiskRule};
+use crate::types::record::{EquityRow, ExitReason, OrderStatus, PauseReason, Record};
 use crate::types::time::Time;
 use crate::types::units::{Price, Qty};
 use book::Book;

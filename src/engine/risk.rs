@@ -5,11 +5,12 @@
 //! the taker's fee both ways. A risk-reducing sell passes every pause but is never larger than the proven coins.
 
 use crate::types::command::{NewOco, NewOrder};
+use crate::types::decision::{Refused, RiskRule};
 use crate::types::event::{Bbo, ClockOffset};
 use crate::types::instrument::Instrument;
 use crate::types::order::{OrderKind, Side, TimeInForce};
 use crate::types::params::Params;
-use crate::types::record::{PauseReason, Refused, RiskRule};
+use crate::types::record::PauseReason;
 use crate::types::setup::PauseSet;
 use crate::types::units::{
     Bps, Notional, Price, QTY_SCALE, Qty, RATIO_SCALE, Ratio, mul_div_ceil, mul_div_floor, notional_ceil,

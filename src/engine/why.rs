@@ -4,9 +4,9 @@
 
 use super::Engine;
 
+use crate::types::decision::{Decision, Refused};
 use crate::types::event::{SourceState, StreamState};
 use crate::types::ids::StreamId;
-use crate::types::record::{Decision, Refused};
 use crate::types::setup::PauseSet;
 use crate::types::time::Time;
 use crate::types::units::Qty;

@@ -2,9 +2,10 @@
 //!
 //! Thread: any.  Invariants: a name once written is never changed: old rows must stay readable.
 
+use crate::types::decision::Verdict;
 use crate::types::event::{SourceState, VolumeDefinition};
 use crate::types::order::{FeeAsset, Liquidity, OrderKind, Purpose, Reason, Side, TimeInForce};
-use crate::types::record::{OrderStatus, Verdict};
+use crate::types::record::OrderStatus;
 
 macro_rules! names {
     ($($(#[$doc:meta])* $kind:ident { $($variant:ident = $name:literal,)+ })+) => {

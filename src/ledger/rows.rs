@@ -9,13 +9,13 @@ use super::Market;
 use super::chain_buckets;
 use super::names::Named;
 use crate::types::chain::VolumeBucket;
+use crate::types::decision::{Decision, Rule, VOLUME_STREAMS};
 use crate::types::event::VolumeSample;
 use crate::types::ids::{ClientOrderId, Leg, StreamId};
+use crate::types::note::Verb;
 use crate::types::order::FeeAsset;
 use crate::types::reconcile::{Difference, DifferenceKind, ReconcileCount};
-use crate::types::record::{
-    Decision, EquityRow, FillRow, OrderRow, PauseReason, Record, Rule, TradeRow, VOLUME_STREAMS, Verb,
-};
+use crate::types::record::{EquityRow, FillRow, OrderRow, PauseReason, Record, TradeRow};
 use crate::types::units::RATIO_SCALE;
 use crate::types::{Notional, Qty, Ratio, Time};
 

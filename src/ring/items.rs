@@ -2,7 +2,7 @@
 //!
 //! Thread: any.  Invariants: plain data; each reading is of our clock, taken where its name says.
 
-use crate::types::record::Lost;
+use crate::types::note::Lost;
 use crate::types::{Command, Event, Time};
 
 /// An event on its way to the hot agent.

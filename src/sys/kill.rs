@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, Ordering};
 use super::clock::Clock;
 use super::poller::Waker;
 use crate::types::Time;
-use crate::types::record::KillStep;
+use crate::types::note::KillStep;
 
 /// See the module.
 #[derive(Debug)]

@@ -28,10 +28,12 @@ use crate::telemetry::alerts::AlertKinds;
 use crate::telemetry::status::StreamStatus;
 use crate::telemetry::{Board, Latencies, Line, Lines, Metrics, Status};
 use crate::types::chain::VolumeBucket;
+use crate::types::decision::{Decision, Verdict};
 use crate::types::event::{Control, Event, EventKind};
 use crate::types::ids::{ClientOrderId, StreamId};
 use crate::types::instrument::Symbol;
-use crate::types::record::{Decision, OrderStatus, PauseReason, Verdict, WireNote};
+use crate::types::note::WireNote;
+use crate::types::record::{OrderStatus, PauseReason};
 use crate::types::time::{NANOS_PER_MILLI, NANOS_PER_SEC};
 use crate::types::{Command, Time};
 

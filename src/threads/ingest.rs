@@ -10,7 +10,7 @@ use crate::ring::{EventItem, LatestMid, LatestSlot, Sender, Tap};
 use crate::sys::clock::Clock;
 use crate::sys::net::{ConnId, DownReason, FrameVerdict, HttpClient, Link, LinkHandler, Method, Outbox, Request};
 use crate::types::event::{Event, EventKind, StreamState};
-use crate::types::record::WireNote;
+use crate::types::note::WireNote;
 use crate::types::time::{NANOS_PER_MILLI, NANOS_PER_SEC};
 use crate::types::{Price, StreamId, Time};
 use crate::venue::DecodeError;

@@ -21,7 +21,7 @@ use super::runner::{Agent, Work};
 use crate::ring::{EventItem, LatestMid, LatestSlot, Sender, Tap};
 use crate::sys::clock::Clock;
 use crate::types::event::{Event, EventKind, StreamState};
-use crate::types::record::WireNote;
+use crate::types::note::WireNote;
 use crate::types::time::NANOS_PER_MILLI;
 use crate::types::{Price, StreamId, Time};
 use mio::Registry;

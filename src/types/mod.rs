@@ -5,9 +5,11 @@
 
 pub mod chain;
 pub mod command;
+pub mod decision;
 pub mod event;
 pub mod ids;
 pub mod instrument;
+pub mod note;
 pub mod order;
 pub mod pace;
 pub mod params;

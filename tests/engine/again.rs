@@ -7,9 +7,10 @@ use sol_volume_bot::engine::driver::{Driver, internal};
 use sol_volume_bot::engine::rerun::{Difference, Rerun};
 use sol_volume_bot::engine::{Engine, Setup};
 use sol_volume_bot::types::command::{CancelOrder, QueryOrder};
+use sol_volume_bot::types::decision::{RiskRule, Rule, Verdict};
 use sol_volume_bot::types::event::{Control, TimerId};
 use sol_volume_bot::types::order::ExecKind;
-use sol_volume_bot::types::record::{Record, RiskRule, Rule, Verdict};
+use sol_volume_bot::types::record::Record;
 use sol_volume_bot::types::{Command, CommandBuf, Event, EventKind, Leg, Price, StreamId, Time, VenueOrderId};
 
 /// Each event of a whole round trip with the commands that came of it.

@@ -6,6 +6,7 @@
 pub use crate::day::*;
 use sol_volume_bot::engine::{Engine, Setup, Status};
 use sol_volume_bot::types::command::{Alert, Command, CommandBuf, NewOco, NewOrder};
+use sol_volume_bot::types::decision::*;
 use sol_volume_bot::types::event::*;
 use sol_volume_bot::types::order::*;
 use sol_volume_bot::types::record::*;

@@ -84,7 +84,10 @@ fn an_entry_that_nobody_answered_is_asked_about_and_never_sent_again() {
     assert!(queries(&desk) >= 3 && queries(&desk) < 8, "at a growing distance: {}", queries(&desk));
     assert_eq!(desk.entries().len(), 1);
     desk.pass(8 * SEC + 10 * MS);
-    assert!(desk.refusals().contains(&sol_volume_bot::types::record::RiskRule::UnknownOrder), "the next tranche waits");
+    assert!(
+        desk.refusals().contains(&sol_volume_bot::types::decision::RiskRule::UnknownOrder),
+        "the next tranche waits"
+    );
     desk.on_query = Answer::Proper;
     desk.pass(3 * SEC);
     assert_eq!(desk.status().orders_unknown, 0, "the venue says it ended");

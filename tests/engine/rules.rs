@@ -4,8 +4,9 @@
 
 use crate::desk::*;
 use sol_volume_bot::engine::Setup;
+use sol_volume_bot::types::decision::RiskRule;
 use sol_volume_bot::types::event::*;
-use sol_volume_bot::types::record::{PauseReason, Record, RiskRule};
+use sol_volume_bot::types::record::{PauseReason, Record};
 use sol_volume_bot::types::units::{Bps, Notional, Qty, Ratio};
 use sol_volume_bot::types::{EventKind, ParamKey, StreamId};
 

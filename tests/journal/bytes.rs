@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use sol_volume_bot::ledger::journal::{Entry, schema_number};
 use sol_volume_bot::types::Command;
-use sol_volume_bot::types::record::{Lost, Record};
+use sol_volume_bot::types::note::Lost;
+use sol_volume_bot::types::record::Record;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 

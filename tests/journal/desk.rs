@@ -6,8 +6,9 @@ use sol_volume_bot::ledger::journal::{Entry, JournalError, Reader, Writer, Write
 use sol_volume_bot::types::command::{Command, NewOco};
 use sol_volume_bot::types::event::*;
 use sol_volume_bot::types::instrument::{Instrument, Symbol};
+use sol_volume_bot::types::note::{Verb, WireNote};
 use sol_volume_bot::types::order::*;
-use sol_volume_bot::types::record::{OrderRow, OrderStatus, Record, Verb, WireNote};
+use sol_volume_bot::types::record::{OrderRow, OrderStatus, Record};
 use sol_volume_bot::types::setup::{PauseSet, Setup};
 use sol_volume_bot::types::units::*;
 use sol_volume_bot::types::{ClientOrderId, Event, EventKind, Leg, Params, StreamId, Time, VenueOrderId};

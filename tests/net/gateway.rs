@@ -14,7 +14,7 @@ use sol_volume_bot::threads::runner::Agent;
 use sol_volume_bot::types::command::NewOrder;
 use sol_volume_bot::types::event::{Control, EventKind, StreamState};
 use sol_volume_bot::types::instrument::{Instrument, Symbol};
-use sol_volume_bot::types::record::{KillStep, WireNote};
+use sol_volume_bot::types::note::{KillStep, WireNote};
 use sol_volume_bot::types::time::NANOS_PER_SEC;
 use sol_volume_bot::types::*;
 use sol_volume_bot::venue::binance_spot::sign::Signer;

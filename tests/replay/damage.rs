@@ -1,7 +1,7 @@
 //! Journals that are not what the engine would have written: each is named with its place, and exit 5.
 
 use sol_volume_bot::ledger::journal::Entry;
-use sol_volume_bot::types::record::Lost;
+use sol_volume_bot::types::note::Lost;
 use sol_volume_bot::types::{Command, Price};
 
 use crate::day::{SEC, ratio, setup};

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use serde_json::Value;
 use sol_volume_bot::engine::{Engine, Setup};
 use sol_volume_bot::ledger::journal::{Entry, Writer, WriterSettings};
-use sol_volume_bot::types::record::{Verb, WireNote};
+use sol_volume_bot::types::note::{Verb, WireNote};
 use sol_volume_bot::types::{Command, CommandBuf, Event, Time};
 
 use crate::day::{NOON, SEC, setup};

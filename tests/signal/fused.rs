@@ -1,8 +1,8 @@
 //! Four volume sources against each other: who triggers, who confirms, who forbids, and what is on record of it.
 
 use sol_volume_bot::engine::signal::{Signal, SignalSetup};
+use sol_volume_bot::types::decision::{Decision, Rule, VOLUME_STREAMS, Verdict};
 use sol_volume_bot::types::event::{SourceReason, SourceState, StreamState, VolumeDefinition, VolumeSample};
-use sol_volume_bot::types::record::{Decision, Rule, VOLUME_STREAMS, Verdict};
 use sol_volume_bot::types::time::{NANOS_PER_DAY, NANOS_PER_SEC};
 use sol_volume_bot::types::{Bps, Notional, Params, Price, Qty, Ratio, StreamId, Time};
 
@@ -140,7 +140,7 @@ fn a_stream_that_tells_of_another_definition_is_suspect() {
     }
 }
 
-fn look_of(decision: &Decision, stream: StreamId) -> sol_volume_bot::types::record::SourceLook {
+fn look_of(decision: &Decision, stream: StreamId) -> sol_volume_bot::types::decision::SourceLook {
     decision.looks[VOLUME_STREAMS.iter().position(|known| *known == stream).expect("a volume stream")]
 }
 

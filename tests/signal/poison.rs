@@ -5,8 +5,8 @@
 
 use serde_json::{Value, json};
 use sol_volume_bot::engine::signal::Signal;
+use sol_volume_bot::types::decision::{Decision, Verdict};
 use sol_volume_bot::types::event::{SourceReason, SourceState, VolumeDefinition, VolumeSample};
-use sol_volume_bot::types::record::{Decision, Verdict};
 use sol_volume_bot::types::time::{NANOS_PER_DAY, NANOS_PER_SEC};
 use sol_volume_bot::types::{Notional, Params, Qty, Ratio, StreamId, Time};
 use sol_volume_bot::venue::{coingecko, defillama, pumpfun};

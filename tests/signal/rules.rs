@@ -1,8 +1,9 @@
 //! Every rule of the decision, at its edges.
 
 use sol_volume_bot::engine::signal::{Signal, SignalSetup};
+use sol_volume_bot::types::decision::{Decision, Rule, Verdict};
 use sol_volume_bot::types::event::{Candle, SourceState, StreamState, VolumeDefinition, VolumeSample};
-use sol_volume_bot::types::record::{Decision, ExitReason, Rule, Verdict};
+use sol_volume_bot::types::record::ExitReason;
 use sol_volume_bot::types::time::{NANOS_PER_DAY, NANOS_PER_SEC};
 use sol_volume_bot::types::{Bps, Notional, Params, Price, Qty, Ratio, StreamId, Time, TimeInForce};
 

@@ -11,7 +11,9 @@ use super::text::{STAGES, verdict};
 use crate::cli::words::{self, when};
 use crate::engine::why::StreamLook;
 use crate::ledger::Named;
-use crate::types::record::{FillRow, OrderRow, Refused, WireNote};
+use crate::types::decision::Refused;
+use crate::types::note::WireNote;
+use crate::types::record::{FillRow, OrderRow};
 use crate::types::{Event, Time};
 
 /// The whole answer.

@@ -7,9 +7,10 @@ use super::follow::{Dated, Moment};
 use crate::cli::words;
 use crate::types::command::Command;
 use crate::types::event::{Event, EventKind};
+use crate::types::note::WireNote;
 use crate::types::order::ExecutionReport;
 use crate::types::reconcile::RestingOrder;
-use crate::types::record::{FillRow, OrderRow, Record, WireNote};
+use crate::types::record::{FillRow, OrderRow, Record};
 use crate::types::{ClientOrderId, Time};
 
 /// All that a journal holds of one order.

@@ -6,8 +6,9 @@
 use crate::cli::words::{span, when};
 use crate::engine::why::{StreamLook, Why};
 use crate::ledger::Named;
+use crate::types::decision::{Decision, Refused, RiskRule, Rule, VOLUME_STREAMS};
 use crate::types::event::SourceState;
-use crate::types::record::{Decision, PauseReason, Refused, RiskRule, Rule, VOLUME_STREAMS};
+use crate::types::record::PauseReason;
 use crate::types::{Bps, Notional, Price, Qty, Ratio, StreamId};
 
 /// One rule of the signal at one moment.

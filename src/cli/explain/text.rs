@@ -8,7 +8,8 @@ use super::rules::{self, RuleLook, refusal};
 use crate::cli::words::{self, span, when};
 use crate::engine::why::Why;
 use crate::types::command::Command;
-use crate::types::record::{Verdict, WireNote};
+use crate::types::decision::Verdict;
+use crate::types::note::WireNote;
 use crate::types::{Leg, Time};
 
 /// Names of the stages of [`WireNote::Sent`].

@@ -25,7 +25,7 @@ use crate::threads::scout::{Scout, ScoutRings};
 use crate::topology::{JOURNAL_INGEST, JOURNAL_SCOUT, MARKET, SCOUT};
 use crate::types::Time;
 use crate::types::chain::VolumeBucket;
-use crate::types::record::WireNote;
+use crate::types::note::WireNote;
 use crate::types::time::NANOS_PER_MILLI;
 
 /// Longest sleep of the threads.

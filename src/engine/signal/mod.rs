@@ -10,8 +10,9 @@ pub mod volume;
 pub use rsi::Rsi;
 pub use volume::{Volume, VolumeView};
 
+use crate::types::decision::{Decision, Rule, Verdict};
 use crate::types::event::{Candle, SourceState, StreamState, VolumeDefinition, VolumeSample};
-use crate::types::record::{Decision, ExitReason, Rule, Verdict};
+use crate::types::record::ExitReason;
 use crate::types::time::NANOS_PER_SEC;
 use crate::types::{Params, Price, Ratio, StreamId, Time};
 

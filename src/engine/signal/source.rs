@@ -3,9 +3,9 @@
 //! Thread: any.  Invariants: a gate only ever makes a state worse; a sample that is not OK after the gates is never
 //! compared with; thresholds are compared by integer cross-multiplication, so 30 % is never "more than 30 %".
 
+use crate::types::decision::SourceLook;
 use crate::types::event::{SourceReason, SourceState, StreamState, VolumeDefinition, VolumeSample};
 use crate::types::pace::{WHOLE_NS, outruns_a_market};
-use crate::types::record::SourceLook;
 use crate::types::time::{NANOS_PER_DAY, NANOS_PER_MILLI, NANOS_PER_SEC};
 use crate::types::units::{RATIO_SCALE, mul_div_floor};
 use crate::types::{Bps, Notional, Ratio, StreamId, Time};

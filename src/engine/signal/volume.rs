@@ -7,8 +7,8 @@
 pub use super::source::VOLUME_FLOOR;
 
 use super::source::{Source, drop_of};
+use crate::types::decision::{SourceLook, VOLUME_STREAMS, VolumeOrigin};
 use crate::types::event::{SourceReason, SourceState, StreamState, VolumeDefinition, VolumeSample};
-use crate::types::record::{SourceLook, VOLUME_STREAMS, VolumeOrigin};
 use crate::types::units::{RATIO_SCALE, mul_div_floor};
 use crate::types::{Params, Ratio, StreamId, Time};
 

@@ -5,7 +5,7 @@
 use super::code::{Bytes, Code};
 use super::frame::Look;
 use super::{Entry, frame};
-use crate::types::record::{Lost, WireNote};
+use crate::types::note::{Lost, WireNote};
 use crate::types::setup::Setup;
 use crate::types::{Command, Event};
 

@@ -52,7 +52,7 @@ pub use reader::{Place, Reader, Torn};
 pub use schema::number as schema_number;
 pub use writer::{Writer, WriterSettings};
 
-use crate::types::record::{Lost, WireNote};
+use crate::types::note::{Lost, WireNote};
 use crate::types::setup::Setup;
 use crate::types::{Command, Event};
 

@@ -8,7 +8,7 @@ use super::folder::{self, Named};
 use super::frame::Header;
 use super::scan::Scan;
 use super::{Entry, entry};
-use crate::types::record::Lost;
+use crate::types::note::Lost;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 

@@ -6,20 +6,21 @@
 use super::code::{Bytes, Code, choices, fields, named, shape_of, wraps};
 use crate::types::chain::ChainEvent;
 use crate::types::command::{Alert, CancelList, CancelOrder, CancelReplace, Command, NewOco, NewOrder, QueryOrder};
+use crate::types::decision::{Decision, Refused, RiskRule, SourceLook, Verdict, VolumeOrigin};
 use crate::types::event::{
     Balance, Bbo, Candle, ClockOffset, Control, Depth, DexBook, Event, EventKind, Slot, SourceReason, SourceState,
     StreamState, TimerId, Trade, VolumeDefinition, VolumeSample,
 };
 use crate::types::ids::{ClientOrderId, Leg, StreamId, VenueOrderId};
 use crate::types::instrument::{Instrument, Symbol};
+use crate::types::note::{Hold, KillStep, Lost, Verb, WireNote};
 use crate::types::order::{
     ExecKind, ExecutionReport, FeeAsset, Liquidity, OrderKind, Purpose, Reason, Side, TimeInForce,
 };
 use crate::types::params::{ParamKey, Params};
 use crate::types::reconcile::{Difference, DifferenceKind, ReconcileCount, ReconcileTrigger, Reconciled, RestingOrder};
 use crate::types::record::{
-    Decision, EquityRow, ExitReason, FillRow, Hold, KillStep, Lost, OrderRow, OrderStatus, PauseReason, Record,
-    Refused, Repost, RiskRule, SourceLook, TradeRow, Verb, Verdict, VolumeOrigin, WireNote,
+    EquityRow, ExitReason, FillRow, OrderRow, OrderStatus, PauseReason, Record, Repost, TradeRow,
 };
 use crate::types::setup::{OpenPosition, PauseSet, Setup};
 use crate::types::time::Time;

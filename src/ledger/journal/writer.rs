@@ -9,7 +9,7 @@ use super::mend::{self, Finding};
 use super::segment::Segment;
 use super::{Entry, FREE_BYTES_MIN, SEGMENT_BYTES, entry, folder, schema};
 use crate::types::event::EventKind;
-use crate::types::record::{Lost, WireNote};
+use crate::types::note::{Lost, WireNote};
 use crate::types::setup::Setup;
 use crate::types::time::{NANOS_PER_DAY, NANOS_PER_SEC};
 use crate::types::{Command, Event, Time};

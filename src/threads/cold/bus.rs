@@ -10,7 +10,8 @@ use crate::ledger::{Named, fee_text, rules_json};
 use crate::telemetry::lines::rfc3339_us;
 use crate::threads::helpers::bus::{BusQueue, Topic};
 use crate::types::Time;
-use crate::types::record::{Decision, FillRow, OrderRow};
+use crate::types::decision::Decision;
+use crate::types::record::{FillRow, OrderRow};
 
 /// An instant, or null where there is none.
 fn known(time: Time) -> Value {

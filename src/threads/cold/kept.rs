@@ -8,7 +8,7 @@ use crate::ledger::LedgerError;
 use crate::ledger::journal::JournalError;
 use crate::telemetry::Line;
 use crate::types::Time;
-use crate::types::record::Lost;
+use crate::types::note::Lost;
 
 impl Cold {
     /// The turn's entries to the journal. While the disk does not take them, or has no room for the next ones, entries

@@ -13,11 +13,10 @@ use crate::telemetry::metrics::{quote, seconds};
 use crate::telemetry::status::VolumeStatus;
 use crate::telemetry::{Level, Line, reconcile_line};
 use crate::types::command::Alert;
+use crate::types::decision::{Decision, Refused, Verdict};
 use crate::types::event::{Control, Event, EventKind, Slot, StreamState, VolumeSample};
 use crate::types::order::Side;
-use crate::types::record::{
-    Decision, ExitReason, FillRow, OrderRow, OrderStatus, PauseReason, Record, Refused, Repost, TradeRow, Verdict,
-};
+use crate::types::record::{ExitReason, FillRow, OrderRow, OrderStatus, PauseReason, Record, Repost, TradeRow};
 use crate::types::time::{NANOS_PER_MILLI, NANOS_PER_SEC};
 use crate::types::units::RATIO_SCALE;
 use crate::types::{Price, Qty, Ratio, StreamId, Time};

@@ -8,11 +8,10 @@ use std::io::Write;
 
 use super::Cold;
 use crate::telemetry::metrics::quote;
+use crate::types::decision::{Decision, Refused, Verdict};
 use crate::types::ids::Leg;
 use crate::types::order::{Purpose, Side};
-use crate::types::record::{
-    Decision, ExitReason, FillRow, OrderRow, OrderStatus, PauseReason, Refused, Repost, TradeRow, Verdict,
-};
+use crate::types::record::{ExitReason, FillRow, OrderRow, OrderStatus, PauseReason, Repost, TradeRow};
 use crate::types::time::NANOS_PER_MILLI;
 use crate::types::{Price, Qty, Ratio};
 

@@ -7,8 +7,8 @@ use super::Cold;
 use crate::ledger::Row;
 use crate::telemetry::metrics::{STAGES, seconds};
 use crate::telemetry::{Level, Line};
+use crate::types::note::{Hold, KillStep, Verb, WireNote};
 use crate::types::order::Reason;
-use crate::types::record::{Hold, KillStep, Verb, WireNote};
 use crate::types::time::{NANOS_PER_MILLI, NANOS_PER_SEC};
 use crate::types::{ClientOrderId, StreamId, Time};
 

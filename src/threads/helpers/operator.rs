@@ -14,7 +14,7 @@ use crate::sys::kill::KillSwitch;
 use crate::telemetry::Board;
 use crate::types::Time;
 use crate::types::event::Control;
-use crate::types::record::KillStep;
+use crate::types::note::KillStep;
 use crate::types::time::NANOS_PER_MILLI;
 
 /// Between two looks at what became of a word.

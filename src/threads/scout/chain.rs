@@ -11,7 +11,7 @@ use crate::sys::net::{FrameVerdict, Link};
 use crate::telemetry::lines::rfc3339_us;
 use crate::types::chain::{BucketSource, VolumeBucket};
 use crate::types::event::{Event, StreamState};
-use crate::types::record::WireNote;
+use crate::types::note::WireNote;
 use crate::types::time::NANOS_PER_SEC;
 use crate::types::{Price, StreamId, Time};
 use crate::venue::pumpchain::Counters;

@@ -7,7 +7,7 @@
 
 use super::answer::UsedCount;
 use crate::types::Time;
-use crate::types::record::Hold;
+use crate::types::note::Hold;
 use crate::types::time::NANOS_PER_SEC;
 
 /// What a request may cost, as the venue's `exchangeInfo` says it.

@@ -4,7 +4,7 @@
 //! request; no allocation after `new`.
 
 use super::budget::Cost;
-use crate::types::record::Verb;
+use crate::types::note::Verb;
 use crate::types::{ClientOrderId, Leg, Time};
 
 /// Requests in flight at most.

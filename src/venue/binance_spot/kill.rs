@@ -7,7 +7,7 @@ use super::inflight::Asked;
 use super::table::NEVER;
 use super::trade::{Io, Stage, TradeSession};
 use crate::types::Time;
-use crate::types::record::{Hold, KillStep};
+use crate::types::note::{Hold, KillStep};
 use crate::types::time::NANOS_PER_SEC;
 
 /// Between two cancels of everything, if the first was refused or never answered.

@@ -10,8 +10,8 @@ use super::encode::{Head, Target};
 use super::inflight::Asked;
 use super::trade::{Io, QUERY_WEIGHT, Refusal, Stage, TradeSession};
 use crate::types::event::Event;
+use crate::types::note::{Hold, Verb};
 use crate::types::order::{OrderKind, Purpose, TimeInForce};
-use crate::types::record::{Hold, Verb};
 use crate::types::time::NANOS_PER_MILLI;
 use crate::types::{ClientOrderId, Command, Leg, Side, Time};
 
