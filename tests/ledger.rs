@@ -2,23 +2,25 @@
 //!
 //! Thread: test.  Invariants: each test has a directory of its own; no network.
 
+#[path = "ops/rows.rs"]
+mod rows;
+
 use std::fs;
 use std::path::PathBuf;
 
 use sol_volume_bot::ledger::{CsvFiles, DB_FILE, Ledger, LedgerError, Market, PENDING_ROWS_MAX, Row};
-use sol_volume_bot::types::decision::{Decision, SourceLook, Verdict, VolumeOrigin};
+use sol_volume_bot::types::decision::{Decision, Verdict};
 use sol_volume_bot::types::event::{SourceState, VolumeDefinition, VolumeSample};
 use sol_volume_bot::types::instrument::Symbol;
 use sol_volume_bot::types::note::Verb;
-use sol_volume_bot::types::order::{FeeAsset, Liquidity, OrderKind, Purpose, Reason, Side, TimeInForce};
+use sol_volume_bot::types::order::{OrderKind, Purpose, Side};
 use sol_volume_bot::types::reconcile::{Difference, DifferenceKind, ReconcileCount, ReconcileTrigger};
 use sol_volume_bot::types::record::{EquityRow, ExitReason, FillRow, OrderRow, OrderStatus, PauseReason, TradeRow};
-use sol_volume_bot::types::{Bps, ClientOrderId, Leg, Notional, Price, Qty, Ratio, StreamId, Time, VenueOrderId};
+use sol_volume_bot::types::{Bps, ClientOrderId, Leg, Notional, Price, Qty, Ratio, StreamId, Time};
 
-/// 2026-11-22T18:30:00Z
-const NOW: Time = Time(1_795_372_200_000_000_000);
-const SECOND: i64 = 1_000_000_000;
 const HOUR: i64 = 3_600 * SECOND;
+
+use rows::{NOW, SECOND, id};
 
 struct Dir(PathBuf);
 impl Dir {
@@ -49,47 +51,20 @@ impl Drop for Dir {
     }
 }
 
-fn id(leg: Leg) -> ClientOrderId {
-    ClientOrderId { epoch: 7, signal: 1, leg, attempt: 1 }
-}
-
 fn order(leg: Leg, status: OrderStatus) -> OrderRow {
-    OrderRow {
-        id: id(leg),
-        venue_order_id: VenueOrderId(42),
-        list_id: 0,
-        trade_no: 1,
-        side: Side::Buy,
-        kind: OrderKind::Limit,
-        tif: TimeInForce::Ioc,
-        purpose: Purpose::Entry,
-        tranche: 1,
-        status,
-        reason: Reason::None,
-        code: 0,
-        price: Price(16_150_000_001),
-        stop_price: Price::ZERO,
-        qty: Qty(1_234_567_891),
-        cum_qty: Qty::ZERO,
-        avg_px: Price::ZERO,
-        created: NOW,
-        acked: Time::NONE,
-        done: if status.is_done() { NOW.plus(SECOND) } else { Time::NONE },
-    }
+    let done = if status.is_done() { NOW.plus(SECOND) } else { Time::NONE };
+    OrderRow { id: id(leg), price: Price(16_150_000_001), qty: Qty(1_234_567_891), done, ..rows::order(status) }
 }
 
 fn fill(trade_id: i64, leg: Leg) -> FillRow {
     FillRow {
         id: id(leg),
         trade_id,
-        side: Side::Buy,
-        liquidity: Liquidity::Taker,
-        fee_asset: FeeAsset::Base,
         price: Price(16_150_000_001),
         qty: Qty(1_000_000_001),
         fee: 1_000_001,
-        venue_time: NOW,
         recv: NOW.plus(trade_id),
+        ..rows::fill()
     }
 }
 
@@ -372,33 +347,7 @@ fn memory_for_waiting_rows_is_bounded_and_gives_up_figures_before_money() {
 fn a_signal_row_answers_why_there_was_no_trade() {
     let dir = Dir::new("signal");
     let mut ledger = dir.open();
-    let decision = Decision {
-        verdict: Verdict::NoOp,
-        passed: 0b111_1101_1111,
-        source_state: SourceState::Ok,
-        source: StreamId::DefiLlama,
-        drop: Ratio(31_000_000),
-        drop_min: Ratio(30_000_000),
-        drop_sol: Ratio(25_000_000),
-        drop_sol_min: Ratio(20_000_000),
-        confirmed: 1,
-        confirmed_min: 1,
-        contradicted: 0,
-        origin: VolumeOrigin {
-            definition: VolumeDefinition::UtcDay,
-            now: Notional(69),
-            prev: Notional(100),
-            as_of: NOW,
-            bucket_end: NOW.plus(-HOUR),
-            recv: NOW,
-        },
-        looks: [SourceLook::default(); 4],
-        rsi: Ratio(4_500_000_000),
-        rsi_max: Ratio(4_500_000_000),
-        mid: Price(16_100_000_000),
-        support_low: Price(16_000_000_000),
-        support_high: Price(16_200_000_000),
-    };
+    let decision = Decision { rsi: Ratio(4_500_000_000), ..rows::decided(Verdict::NoOp, 0b111_1101_1111) };
     ledger.push(Row::Signal(NOW, decision));
     ledger.flush().expect("written");
     let get = |path: &str| dir.text(&format!("SELECT json_extract(rules, '{path}') FROM signals"));
@@ -420,7 +369,7 @@ fn a_signal_row_answers_why_there_was_no_trade() {
     ] {
         assert_eq!(get(path).as_deref(), Some(text), "{path}");
     }
-    for (path, at) in [("as_of", NOW), ("bucket_end", NOW.plus(-HOUR)), ("recv", NOW)] {
+    for (path, at) in [("as_of", NOW), ("bucket_end", NOW.plus(-SECOND)), ("recv", NOW)] {
         assert_eq!(dir.number(&format!("SELECT json_extract(rules, '$.volume.{path}') FROM signals")), Some(at.0));
     }
 }
