@@ -375,6 +375,31 @@ fn a_signal_row_answers_why_there_was_no_trade() {
 }
 
 #[test]
+fn who_said_last_that_volume_rose_is_remembered_by_its_newest_good_word() {
+    let dir = Dir::new("risen");
+    let mut ledger = dir.open();
+    let told = |state, now, prev, hour: i64| VolumeSample {
+        state,
+        now: Notional(now),
+        prev: Notional(prev),
+        bucket_end: NOW.plus(hour * HOUR),
+        ..VolumeSample::UNREAD
+    };
+    for (stream, sample) in [
+        (StreamId::PumpChain, told(SourceState::Ok, 11, 10, 0)),
+        (StreamId::PumpChain, told(SourceState::Ok, 9, 10, 1)), // it fell since
+        (StreamId::DefiLlama, told(SourceState::Ok, 9, 10, 0)),
+        (StreamId::DefiLlama, told(SourceState::Ok, 11, 10, 1)),
+        (StreamId::DefiLlama, told(SourceState::Suspect, 5, 10, 2)), // and this was not believed
+        (StreamId::PumpFun, told(SourceState::Ok, 10, 10, 0)),
+    ] {
+        ledger.push(Row::Volume(stream, sample));
+    }
+    ledger.flush().expect("written");
+    assert_eq!(ledger.risen().expect("read"), [Time::NONE, NOW.plus(HOUR), Time::NONE, Time::NONE]);
+}
+
+#[test]
 fn volumes_are_read_back_from_a_time_on() {
     let dir = Dir::new("volumes");
     let mut ledger = dir.open();

@@ -165,6 +165,7 @@ pub fn setup(trigger: Trigger, epoch: u32, now: Time) -> Setup {
         day_equity: None,
         needed_ns: [0; StreamId::ALL.len()],
         last_entry: None,
+        risen: [Time::NONE; 4],
         now,
     }
 }

@@ -142,6 +142,7 @@ impl Engine {
         if let Some(at) = setup.last_entry {
             signal.on_acted(at);
         }
+        signal.remember_risen(setup.risen);
         let is_trip = setup.position.is_some_and(|held| held.opened != Time::NONE); // else only dust is held
         let mut engine = Engine {
             instrument: setup.instrument,

@@ -9,6 +9,7 @@ use super::error::LedgerError;
 use super::names::Named;
 use super::rows::{TRADES_KNOWN_TO, pause_key};
 use crate::types::Time;
+use crate::types::decision::VOLUME_STREAMS;
 use crate::types::ids::{ClientOrderId, StreamId, VenueOrderId};
 use crate::types::order::{FeeAsset, Purpose};
 use crate::types::record::{FillRow, OrderRow, PauseReason};
@@ -96,6 +97,20 @@ impl Ledger {
     pub fn volumes_since(&self, source: StreamId, since: Time) -> Result<Vec<(Time, Notional)>, LedgerError> {
         let sql = "SELECT bucket_ns, now FROM volumes WHERE source = ?1 AND bucket_ns >= ?2 ORDER BY bucket_ns";
         self.rows(sql, params![source.name(), since.0], |row| Ok((time(row, 0)?, money(row, 1, Notional::parse)?)))
+    }
+
+    /// Of each volume source, in the order of [`VOLUME_STREAMS`]: the window's end, where its newest good word was that
+    /// volume rose; else NONE.
+    pub fn risen(&self) -> Result<[Time; VOLUME_STREAMS.len()], LedgerError> {
+        let sql = "SELECT bucket_ns, now, prev FROM volumes WHERE source = ?1 AND state = 'OK' ORDER BY bucket_ns DESC LIMIT 1";
+        let mut risen = [Time::NONE; VOLUME_STREAMS.len()];
+        for (place, stream) in risen.iter_mut().zip(VOLUME_STREAMS) {
+            let newest = self.rows(sql, params![stream.name()], |row| {
+                Ok((time(row, 0)?, money(row, 1, Notional::parse)?, money(row, 2, Notional::parse)?))
+            })?;
+            *place = newest.first().filter(|(_, now, prev)| now > prev).map_or(Time::NONE, |(at, ..)| *at);
+        }
+        Ok(risen)
     }
 
     /// When the newest entry order was made: one signal a day holds across restarts.

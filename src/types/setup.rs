@@ -3,6 +3,7 @@
 //! Thread: any.  Invariants: plain data; an engine made from the same setup and fed the same events gives the same
 //! commands.
 
+use super::decision::VOLUME_STREAMS;
 use super::event::VolumeDefinition;
 use super::ids::StreamId;
 use super::instrument::Instrument;
@@ -51,6 +52,9 @@ pub struct Setup {
     pub day_equity: Option<Notional>,
     /// When an earlier run last began an entry: one signal a day holds across restarts.
     pub last_entry: Option<Time>,
+    /// Of each volume source, as [`VOLUME_STREAMS`] lists them: the window's end, where its last good word to an earlier
+    /// run was that volume rose; NONE = it was not.
+    pub risen: [Time; VOLUME_STREAMS.len()],
     /// Further streams that entries stand on, by the place of each in [`StreamId::ALL`]: the age from which it refuses
     /// them, ns; 0 = entries do not stand on it.
     pub needed_ns: [i64; StreamId::ALL.len()],

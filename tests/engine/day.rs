@@ -114,6 +114,7 @@ pub fn setup() -> Setup {
         day_equity: None,
         needed_ns: [0; StreamId::ALL.len()],
         last_entry: None,
+        risen: [Time::NONE; 4],
         now: NOON,
     }
 }

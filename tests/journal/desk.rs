@@ -96,6 +96,7 @@ pub fn setup(epoch: u32) -> Setup {
         day_equity: Some(Notional(13)),
         needed_ns: [0; StreamId::ALL.len()],
         last_entry: None,
+        risen: [Time::NONE; 4],
         now: NOON,
     }
 }

@@ -193,6 +193,22 @@ fn a_word_of_rise_outlives_its_source_for_a_day_so_silence_lets_no_trade_through
 }
 
 #[test]
+fn a_word_of_rise_to_an_earlier_run_stands_until_the_source_speaks_again_or_a_day_is_over() {
+    let at = NOON.plus(-HOUR_NS);
+    let mut signal = slump();
+    signal.remember_risen([Time::NONE, at, Time::NONE, Time::NONE]); // DeFiLlama's
+    assert_eq!(failing(&decide(&signal, NOON)), [Rule::VolumeSource]);
+    for (later, stands) in [(at.plus(NANOS_PER_DAY), true), (at.plus(NANOS_PER_DAY + 1), false)] {
+        assert_eq!(signal.decide(later, &strict(), true, None).contradicted, u8::from(stands));
+    }
+    let doubtful = VolumeSample { state: SourceState::Suspect, ..sample(StreamId::DefiLlama, 90, 100, NOON) };
+    signal.on_volume(StreamId::DefiLlama, &doubtful, NOON);
+    assert_eq!(failing(&decide(&signal, NOON)), [Rule::VolumeSource], "a word that is not believed lifts nothing");
+    signal.on_volume(StreamId::DefiLlama, &sample(StreamId::DefiLlama, 90, 100, NOON), NOON);
+    assert_eq!(decide(&signal, NOON).verdict, Verdict::Enter);
+}
+
+#[test]
 fn a_lost_or_old_confirmation_confirms_nothing_and_a_lost_trigger_triggers_nothing() {
     for stream in [StreamId::PumpChain, StreamId::CoinGecko] {
         let mut signal = slump();

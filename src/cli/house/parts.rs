@@ -209,7 +209,8 @@ pub fn engine_setup(
     for (place, order) in resting.iter_mut().zip(&past.resting) {
         *place = Some(*order);
     }
-    let last_entry = ledger.last_entry().map_err(|why| Failure::new(exit::FAILED, &why))?;
+    let last_entry = ledger.last_entry().map_err(|why| broken(&why))?;
+    let risen = ledger.risen().map_err(|why| broken(&why))?;
     Ok(Setup {
         instrument: facts.instrument,
         params: config.params,
@@ -227,6 +228,7 @@ pub fn engine_setup(
         resting,
         day_equity,
         last_entry,
+        risen,
         needed_ns: needed(config),
         now,
     })

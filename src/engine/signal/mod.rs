@@ -10,7 +10,7 @@ pub mod volume;
 pub use rsi::Rsi;
 pub use volume::{Volume, VolumeView};
 
-use crate::types::decision::{Decision, Rule, Verdict};
+use crate::types::decision::{Decision, Rule, VOLUME_STREAMS, Verdict};
 use crate::types::event::{Candle, SourceState, StreamState, VolumeDefinition, VolumeSample};
 use crate::types::record::ExitReason;
 use crate::types::time::NANOS_PER_SEC;
@@ -90,6 +90,11 @@ impl Signal {
     /// A volume source was read.
     pub fn on_volume(&mut self, stream: StreamId, sample: &VolumeSample, at: Time) {
         self.volume.on_sample(stream, sample, at);
+    }
+
+    /// Which sources last said to an earlier run that volume rose, and when, in the order of [`VOLUME_STREAMS`].
+    pub fn remember_risen(&mut self, risen: [Time; VOLUME_STREAMS.len()]) {
+        self.volume.remember_risen(risen);
     }
 
     /// A stream changed its health.

@@ -50,6 +50,8 @@ pub(super) struct Source {
     drop: Ratio,
     /// The newest sample that was OK after the gates.
     believed: Option<Believed>,
+    /// Until there is one: when an earlier run last believed that volume rose; NONE = it did not.
+    risen: Time,
 }
 
 /// A sample that was OK.
@@ -69,7 +71,13 @@ impl Source {
         judged: (SourceState::Missing, SourceReason::Unread),
         drop: Ratio::ZERO,
         believed: None,
+        risen: Time::NONE,
     };
+
+    /// What an earlier run heard last of it was that volume rose.
+    pub(super) fn remember_risen(&mut self, at: Time) {
+        self.risen = at;
+    }
 
     /// Takes the next sample of `stream`, read at `at`.
     pub(super) fn take(&mut self, stream: StreamId, sample: &VolumeSample, at: Time) {
@@ -126,10 +134,14 @@ impl Source {
         self.judged(now, stale_ns).0 == SourceState::Ok && has_fallen
     }
 
-    /// Whether its newest believed word is that volume rose.
+    /// Whether its newest believed word is that volume rose, to this run or an earlier one.
     pub(super) fn contradicts(&self, now: Time) -> bool {
-        let has_risen = |believed: Believed| believed.sample.now > believed.sample.prev;
-        self.believed.is_some_and(|believed| has_risen(believed) && now.since(believed.at) <= VETO_NS)
+        let risen = match self.believed {
+            Some(believed) if believed.sample.now > believed.sample.prev => believed.at,
+            Some(_) => Time::NONE,
+            None => self.risen,
+        };
+        risen != Time::NONE && now.since(risen) <= VETO_NS
     }
 
     /// For the record.

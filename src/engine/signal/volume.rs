@@ -108,6 +108,11 @@ impl Volume {
         }
     }
 
+    /// Which sources last said to an earlier run that volume rose, and when.
+    pub fn remember_risen(&mut self, risen: [Time; VOLUME_STREAMS.len()]) {
+        self.sources.iter_mut().zip(risen).for_each(|(source, at)| source.remember_risen(at));
+    }
+
     /// A source lost its connection or fell silent: it counts again with its next sample.
     pub fn on_stream(&mut self, stream: StreamId, state: StreamState) {
         if let Some(source) = self.source_mut(stream) {

@@ -76,7 +76,7 @@ fields! {
     }
     Setup {
         instrument params definition rsi_period candle_s epoch next_trade_no consecutive_losses paused cash base position
-        trades_known_to resting day_equity last_entry needed_ns now
+        trades_known_to resting day_equity last_entry risen needed_ns now
     }
     RestingOrder { id venue_order_id list_id side kind qty cum_qty price stop_price }
     Reconciled { trigger fills ended cash base is_quiet }

@@ -129,6 +129,7 @@ impl World {
             day_equity: ledger.first_equity_since(self.now.day_start())?,
             needed_ns: [0; StreamId::ALL.len()],
             last_entry: ledger.last_entry()?,
+            risen: ledger.risen()?,
             now: self.now,
         })
     }
