@@ -19,30 +19,7 @@ use sol_volume_bot::types::Price;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Not where the paper venue's own market begins (161.00): a fill near 160.50 proves that it follows.
-const LIVE: &str = r#"
-seed = 19
-step_ms = 20
-path = [{ at = "0s", mid = "160.50" }]
-[balances]
-USDT = "10000"
-[market]
-level_qty = "40"
-spread_ticks_max = 1
-taker_permille = 300
-noise_ticks = 5
-[history]
-interval = "5m"
-candles = 500
-closes = ["190.00", "160.50"]
-[solana]
-slot_ms = 50
-[[llama]]
-slug = "pump.fun"
-days = ["58400000", "91200000", "88000000"]
-[[llama]]
-slug = "pumpswap"
-days = ["212000000", "335000000", "321000000"]
-"#;
+const LIVE: &str = include_str!("scenarios/live.toml");
 
 fn config(live: &Handle) -> String {
     format!(

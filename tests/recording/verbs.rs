@@ -20,33 +20,8 @@ use crate::desk::{Folder, writer};
 /// Longest wait for a fact; a test that needs all of it has failed. Generous, because tests share few cores.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-const LIVE: &str = r#"
-seed = 19
-step_ms = 20
-path = [{ at = "0s", mid = "160.50" }]
-[balances]
-USDT = "10000"
-[market]
-level_qty = "40"
-spread_ticks_max = 1
-taker_permille = 300
-noise_ticks = 5
-[history]
-interval = "5m"
-candles = 500
-closes = ["190.00", "160.50"]
-[solana]
-slot_ms = 50
-[[llama]]
-slug = "pump.fun"
-days = ["58400000", "91200000", "88000000"]
-[[llama]]
-slug = "pumpswap"
-days = ["212000000", "335000000", "321000000"]
-[chain]
-rate_per_s = 40
-pools = 20
-"#;
+/// With memecoin trades.
+const LIVE: &str = concat!(include_str!("../scenarios/live.toml"), "[chain]\nrate_per_s = 40\npools = 20\n");
 
 /// A configuration whose market is at `http` and `ws`.
 fn config(http: &str, ws: &str) -> String {
