@@ -2,9 +2,9 @@
 //!
 //! Thread: any.  Invariants: integers only; time is what passed by our own clock, so no provider's word lengthens it.
 //!
-//! A trailing day changes by what enters it less what leaves it. Both are bounded by the pace at which a market trades: an
-//! hour with the volume of a whole day is 24 times the mean, and no recorded hour comes near it. So a number that is 40 %
-//! lower a minute later is not news, it is another number: a replay, another unit, another field.
+//! A trailing day changes by what enters it less what leaves it, and both are bounded by the pace at which a market trades.
+//! The bound here is an hour with the volume of a whole day, 24 times the mean. So a number that is 40 % lower a minute later
+//! is not news, it is another number: a replay, another unit, another field.
 
 use super::Notional;
 use super::time::NANOS_PER_SEC;
