@@ -13,7 +13,7 @@ const PLACES: i32 = 8;
 /// Digits of a mantissa that are kept; more can only be decimals that are cut anyway.
 const DIGITS_MAX: u32 = 30;
 /// Exponents beyond this are out of range whatever the digits say.
-const EXPONENT_MAX: i32 = 60;
+const EXPONENT_MAX: u32 = 60;
 
 /// Reads a JSON number (`61234567`, `27270172.5`, `6.1e7`), or a JSON string that holds one.
 ///
@@ -49,7 +49,7 @@ pub fn parse_usd(json: &str) -> Result<Notional, DecimalError> {
 fn parse_exponent(text: &str, at: usize) -> Result<i32, DecimalError> {
     let digits = text.get(1..).unwrap_or("");
     let exponent: i32 = digits.parse().map_err(|_| DecimalError::BadByte { at })?;
-    if exponent.abs() > EXPONENT_MAX { Err(DecimalError::Range) } else { Ok(exponent) }
+    if exponent.unsigned_abs() > EXPONENT_MAX { Err(DecimalError::Range) } else { Ok(exponent) }
 }
 
 /// Digits with at most one point, as (all digits, how many of them were decimals).
@@ -126,7 +126,7 @@ mod tests {
         {
             assert!(matches!(parse_usd(text), Err(DecimalError::Empty | DecimalError::BadByte { .. })), "{text}");
         }
-        for text in ["92233720368.54775808", "1e11", "1e61", "9999999999999999999999999999999999999999"] {
+        for text in ["92233720368.54775808", "1e11", "1e61", "1e-2147483648", "9999999999999999999999999999999999999999"] {
             assert_eq!(parse_usd(text), Err(DecimalError::Range), "{text}");
         }
     }

@@ -263,8 +263,13 @@ pub fn commission(body: &[u8]) -> Result<Fees, RestError> {
     for rate in [&found.standard_commission, &found.special_commission, &found.tax_commission] {
         let part = |name, text: &str| if text.is_empty() { Ok(0) } else { exact(name, text, 8) };
         let sided = part("buyer", &rate.buyer)?.max(part("seller", &rate.seller)?);
-        fees.maker.0 += part("maker", &rate.maker)? + sided;
-        fees.taker.0 += part("taker", &rate.taker)? + sided;
+        let plus = |fee: Ratio, name, text: &str| {
+            let sum = fee.0.checked_add(sided).zip(Some(part(name, text)?)).and_then(|(fee, own)| fee.checked_add(own));
+            let why = DecimalError::Range;
+            sum.map(Ratio).ok_or_else(|| RestError::Number { name, text: text.to_owned(), why })
+        };
+        fees.maker = plus(fees.maker, "maker", &rate.maker)?;
+        fees.taker = plus(fees.taker, "taker", &rate.taker)?;
     }
     Ok(fees)
 }

@@ -150,6 +150,9 @@ fn merged(mut rows: Vec<HourRow>) -> Vec<HourRow> {
     sums
 }
 
+/// The last year that nanoseconds since 1970 reach the end of.
+const YEAR_MAX: i64 = 2_261;
+
 /// `2026-11-22T07:00:00Z`, `2026-11-22 07:00:00.000 UTC`: seconds since 1970; what stands behind the seconds is left.
 pub(super) fn utc_seconds(text: &str) -> Option<i64> {
     let bytes = text.as_bytes();
@@ -164,7 +167,7 @@ pub(super) fn utc_seconds(text: &str) -> Option<i64> {
     };
     let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
     let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
-    let is_sound = (1970..=9999).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
+    let is_sound = (1970..=YEAR_MAX).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
     if !is_sound || hour > 23 || minute > 59 || second > 59 {
         return None;
     }
