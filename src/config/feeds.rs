@@ -123,8 +123,9 @@ fn optional(reader: &mut Reader) -> Vec<StreamId> {
 /// Silence allowed per stream: book and slots tick several times a second, a candle comes once per interval.
 fn stale_after(reader: &mut Reader, candle_s: u32) -> StaleAfter {
     let within = bounds(100..=86_400_000, "from 100 to 86400000 (ms)");
-    // The order connection is quiet by nature: it is asked for the time twice within its limit, which costs weight.
-    let asked_within = bounds(2_000..=86_400_000, "from 2000 to 86400000 (ms)");
+    // The order connection is quiet by nature: it is asked for the time twice within its limit. A venue in a crash may take
+    // seconds to answer, and must not be left for that.
+    let asked_within = bounds(10_000..=86_400_000, "from 10000 to 86400000 (ms)");
     let mut limits = [0; StreamId::ALL.len()];
     for (stream, limit) in StreamId::ALL.into_iter().zip(limits.iter_mut()) {
         let default_ms = match stream {

@@ -355,6 +355,8 @@ impl Agent for Gateway {
         if self.desk.has_room() {
             let handled = self.link.turn(now, &mut self.desk);
             done.count += u32::try_from(handled).unwrap_or(u32::MAX);
+        } else {
+            self.desk.session.did_not_listen(now); // the socket is not read while the engine has no room
         }
         self.take_over(now);
         self.keep_time(now);

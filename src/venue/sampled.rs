@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use super::DecodeError;
 use crate::types::event::{SourceReason, SourceState, VolumeDefinition, VolumeSample};
-use crate::types::pace::outruns_a_market;
+use crate::types::pace::Anchor;
 use crate::types::time::{NANOS_PER_DAY, NANOS_PER_SEC};
 use crate::types::{Notional, Time};
 
@@ -38,8 +38,10 @@ pub struct Sampled {
     /// What is wrong with the newest answer.
     fault: Option<(SourceState, SourceReason)>,
     latest: Option<Reading>,
-    /// When the believed number last changed: from here on it may move.
+    /// When the believed number last changed.
     changed: Time,
+    /// What the next readings are measured by.
+    anchor: Option<Anchor>,
     /// The number told last, believed or not, and since when it stands.
     stands: Option<Reading>,
     /// At least [`SPACING_NS`] apart, oldest first.
@@ -51,7 +53,7 @@ impl Sampled {
     pub fn new(stale_ns: i64) -> Sampled {
         let unread = Some((SourceState::Down, SourceReason::Unread));
         let kept = VecDeque::with_capacity(READINGS_MAX + 1);
-        Sampled { stale_ns, fault: unread, latest: None, changed: Time::NONE, stands: None, kept }
+        Sampled { stale_ns, fault: unread, latest: None, changed: Time::NONE, anchor: None, stands: None, kept }
     }
 
     /// Hands back the readings of an earlier run; those out of order or not positive are left out.
@@ -74,15 +76,15 @@ impl Sampled {
         self.latest
     }
 
-    /// Takes a positive reading. One that repeats an older time is replayed; one that is further from the believed one than
-    /// a rolling day moves in the time since is no market's: neither is kept.
+    /// Takes a positive reading. One that repeats an older time is replayed; one that is further from the believed ones
+    /// than a rolling day moves in the time since is no market's: neither is kept.
     pub fn take(&mut self, reading: Reading) {
         if self.stands.is_none_or(|stands| stands.usd != reading.usd) {
             self.stands = Some(reading);
         }
         self.fault = match self.latest {
             Some(latest) if reading.at < latest.at => Some((SourceState::Stale, SourceReason::Repeated)),
-            Some(latest) if outruns_a_market(latest.usd, reading.usd, reading.at.since(self.changed)) => {
+            _ if self.anchor.is_some_and(|anchor| anchor.is_outrun(reading.usd, reading.at)) => {
                 Some((SourceState::Suspect, SourceReason::Implausible))
             }
             _ => None,
@@ -155,6 +157,7 @@ impl Sampled {
         if self.latest.is_none_or(|latest| latest.usd != reading.usd) {
             self.changed = reading.at;
         }
+        self.anchor.get_or_insert(Anchor::new(reading.usd, reading.at)).follow(reading.usd, reading.at);
         self.latest = Some(reading);
         if self.kept.back().is_none_or(|last| reading.at.since(last.at) >= SPACING_NS) {
             self.kept.push_back(reading);

@@ -126,7 +126,9 @@ mod tests {
         {
             assert!(matches!(parse_usd(text), Err(DecimalError::Empty | DecimalError::BadByte { .. })), "{text}");
         }
-        for text in ["92233720368.54775808", "1e11", "1e61", "1e-2147483648", "9999999999999999999999999999999999999999"] {
+        for text in
+            ["92233720368.54775808", "1e11", "1e61", "1e-2147483648", "9999999999999999999999999999999999999999"]
+        {
             assert_eq!(parse_usd(text), Err(DecimalError::Range), "{text}");
         }
     }

@@ -53,7 +53,7 @@ fn each_stream_of_the_traded_exchange_and_the_slots_is_named_and_refused_while_m
         (mute("depth@100ms", &["binance_depth"], 1_000), "stale_feed"),
         (mute("trade", &["binance_trade"], 2_000), "stale_feed"),
         (trouble(Fault::StallSlots(true), Fault::StallSlots(false), &["solana_slot"], 1_000), "stale_feed"),
-        (trouble(Fault::MuteWsApi(true), Fault::MuteWsApi(false), &["binance_user"], 3_000), "stale_feed"),
+        (trouble(Fault::MuteWsApi(true), Fault::MuteWsApi(false), &["binance_user"], 10_000), "stale_feed"),
     ] {
         assert_eq!(suffer(&rig, &what), rule, "{:?}", what.on);
     }

@@ -209,6 +209,24 @@ fn a_word_of_rise_to_an_earlier_run_stands_until_the_source_speaks_again_or_a_da
 }
 
 #[test]
+fn a_days_word_of_rise_ends_with_the_next_days_whatever_that_is_worth() {
+    let day =
+        |now_musd, end: Time| VolumeSample { bucket_end: end, ..sample(StreamId::DefiLlama, now_musd, 100, NOON) };
+    let today = NOON.day_start();
+    for (next, stands) in [
+        (VolumeSample { state: SourceState::Suspect, ..day(40, today) }, false),
+        (VolumeSample { state: SourceState::Suspect, ..day(40, today.plus(-NANOS_PER_DAY)) }, true), // the same day's
+        (VolumeSample { state: SourceState::Suspect, ..day(40, today.plus(NANOS_PER_DAY)) }, true),  // not over yet
+    ] {
+        let mut signal = slump();
+        signal.on_volume(StreamId::DefiLlama, &day(160, today.plus(-NANOS_PER_DAY)), NOON);
+        assert_eq!(decide(&signal, NOON).contradicted, 1);
+        signal.on_volume(StreamId::DefiLlama, &next, NOON);
+        assert_eq!(decide(&signal, NOON).contradicted, u8::from(stands), "{next:?}");
+    }
+}
+
+#[test]
 fn a_lost_or_old_confirmation_confirms_nothing_and_a_lost_trigger_triggers_nothing() {
     for stream in [StreamId::PumpChain, StreamId::CoinGecko] {
         let mut signal = slump();

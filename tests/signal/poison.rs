@@ -395,6 +395,21 @@ fn a_confirmation_that_was_poisoned_from_the_first_does_not_confirm() {
 }
 
 #[test]
+fn a_lie_that_walks_in_small_steps_is_held_to_the_pace_of_a_market() {
+    let mut world = World::honest(VolumeDefinition::Rolling24, [-12; 4], &[]);
+    for ago in [30, 25, 20, 15, 10, 5, 0] {
+        world.poll(LAST.plus(-ago * MINUTE_NS), None);
+    }
+    let (mut now_e2, prev_e2) = (world.rolling_e2(StreamId::PumpChain, LAST), BEFORE_MUSD * 100);
+    for second in 1..=240 {
+        let at = LAST.plus(second * NANOS_PER_SEC);
+        now_e2 = (now_e2 - now_e2 * 195 / 10_000).max(6_000);
+        world.chain(world.chain_sample(now_e2, prev_e2, at), at);
+        assert_ne!(world.signal.decide(at, &shipped(), true, None).verdict, Verdict::Enter, "after {second} s");
+    }
+}
+
+#[test]
 fn a_missing_source_never_enters_what_it_would_not_have_entered_when_it_spoke() {
     for trigger in TRIGGERS {
         for (own, others) in [(-40, -12), (-40, 5), (-2, -12), (-29, -12)] {

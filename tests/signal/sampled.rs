@@ -140,23 +140,23 @@ fn told(sampled: &Sampled, now: Time) -> Judged {
 
 #[test]
 fn a_rolling_day_moves_no_faster_than_by_itself_in_an_hour() {
-    // The last believed number is 100 001 559, so many minutes ago; 2 % more is what providers round and restate.
+    // The newest believed number, 100 001 560, is so many minutes old; 2 % more is what providers round and restate.
     for (minutes, usd, expected) in [
-        (1, 103_668_282, OK), // 1/60 + 2 %
-        (1, 103_668_283, LEAPT),
-        (1, 96_464_527, OK),
-        (1, 96_464_526, LEAPT),
+        (1, 103_668_283, OK), // 1/60 + 2 %
+        (1, 103_668_284, LEAPT),
+        (1, 96_464_528, OK),
+        (1, 96_464_527, LEAPT),
         (1, 60_000_000, LEAPT), // what a day ago was, told again
-        (30, 152_002_369, OK),
-        (30, 152_002_370, LEAPT),
+        (30, 152_002_371, OK),
+        (30, 152_002_372, LEAPT),
         (30, 65_790_500, OK),
         (30, 65_790_499, LEAPT),
-        (60, 202_003_149, OK),
-        (60, 202_003_150, LEAPT),
+        (60, 202_003_151, OK),
+        (60, 202_003_152, LEAPT),
         (60, 1, LEAPT),
         (61, 1, OK),
     ] {
-        let (mut sampled, next) = calm(1_560);
+        let (mut sampled, next) = calm(1_561);
         let now = next.plus((minutes - 1) * MINUTE_NS);
         let leap = Reading { at: now, usd: Notional(usd * USD) };
         sampled.take(leap);
@@ -168,7 +168,7 @@ fn a_rolling_day_moves_no_faster_than_by_itself_in_an_hour() {
 #[test]
 fn a_leap_that_persists_is_believed_when_it_could_be_a_markets_and_never_remembered_before() {
     for (usd, minutes) in [(60_000_000, 39), (90_000_000, 6), (100_000, 61), (90_000_000_000, 61)] {
-        let (mut sampled, start) = calm(1_560);
+        let (mut sampled, start) = calm(1_561);
         let doubted = |now: Time, sampled: &mut Sampled| {
             sampled.take(Reading { at: now, usd: Notional(usd * USD) });
             told(sampled, now) == LEAPT
@@ -182,6 +182,24 @@ fn a_leap_that_persists_is_believed_when_it_could_be_a_markets_and_never_remembe
         assert!(!doubted(now, &mut sampled), "{usd} after {minutes} minutes");
         let expected = if minutes > 30 { FROZEN } else { OK };
         assert_eq!(told(&sampled, now), expected, "{usd} stood still since it was first told");
+    }
+}
+
+#[test]
+fn many_small_steps_go_no_faster_than_one_large_one() {
+    for (step_s, least_s, most_s) in [(1, 900, 1_800), (60, 900, 1_800)] {
+        let (mut sampled, start) = calm(1_561);
+        let (mut usd, mut now) = (100_001_560_i64, start);
+        while usd > 69_000_000 && now.since(start) < 7_200 * NANOS_PER_SEC {
+            now = now.plus(step_s * NANOS_PER_SEC);
+            let lower = Reading { at: now, usd: Notional((usd - usd / 55) * USD) }; // 1.8 % at once
+            sampled.take(lower);
+            if sampled.latest() == Some(lower) {
+                usd -= usd / 55;
+            }
+        }
+        let took_s = now.since(start) / NANOS_PER_SEC;
+        assert!((least_s..most_s).contains(&took_s), "31 % lower in {took_s} s, by steps each {step_s} s");
     }
 }
 

@@ -185,6 +185,25 @@ fn a_day_is_not_evaluated_before_it_has_settled_and_is_late_at_noon() {
 }
 
 #[test]
+fn the_fall_from_a_day_that_stands_out_of_both_its_neighbours_is_doubted() {
+    let doubted = (SourceState::Suspect, SourceReason::Implausible);
+    let fine = (SourceState::Ok, SourceReason::None);
+    let two_ago = DAY - 2 * DAY_S;
+    for (days, expected) in [
+        (vec![(two_ago, 99), (DAY - DAY_S, 250), (DAY, 100)], fine),
+        (vec![(two_ago, 99), (DAY - DAY_S, 251), (DAY, 100)], doubted),
+        (vec![(two_ago, 200), (DAY - DAY_S, 300), (DAY, 100)], fine),
+        (vec![(DAY - DAY_S, 220), (DAY, 88)], fine),
+        (vec![(DAY - DAY_S, 221), (DAY, 88)], doubted), // and the day before is not told
+    ] {
+        let mut reader = reader(&["pump.fun"]);
+        reader.on_body("pump.fun", &summary(&days, [Value::Null, Value::Null]), noon_after(DAY)).unwrap();
+        let sample = reader.sample(noon_after(DAY));
+        assert_eq!((sample.state, sample.reason), expected, "{days:?}");
+    }
+}
+
+#[test]
 fn the_sum_is_only_as_good_as_its_worst_part_and_restated_days_are_told() {
     let noon = noon_after(DAY);
     let body = |newest: i64| summary(&[(DAY - DAY_S, 100), (DAY, newest)], [Value::Null, Value::Null]);
@@ -194,9 +213,21 @@ fn the_sum_is_only_as_good_as_its_worst_part_and_restated_days_are_told() {
     reader.on_body("pumpswap", &body(100), noon).unwrap();
     assert_eq!(told(&reader.sample(noon)), (SourceState::Filled, 160, 200));
     assert_eq!(reader.on_body("pumpswap", &body(105), noon), Ok(None), "5 % is no restatement");
-    let change = Restated { day: DAY / DAY_S, was: Notional(105 * USD), is: Notional(70 * USD) };
-    assert_eq!(reader.on_body("pumpswap", &body(70), noon), Ok(Some(change)));
-    assert_eq!(told(&reader.sample(noon)), (SourceState::Ok, 130, 200));
+    let change =
+        |was: i64, is: i64| Ok(Some(Restated { day: DAY / DAY_S, was: Notional(was * USD), is: Notional(is * USD) }));
+    assert_eq!(reader.on_body("pumpswap", &body(84), noon), change(105, 84));
+    assert_eq!(told(&reader.sample(noon)), (SourceState::Ok, 144, 200), "by a fifth is a correction");
+    assert_eq!(reader.on_body("pumpswap", &body(67), noon), change(84, 67));
+    let torn = reader.sample(noon);
+    assert_eq!((torn.state, torn.reason), (SourceState::Suspect, SourceReason::Contradiction), "by more is none");
+    assert_eq!(reader.on_body("pumpswap", &body(67), noon), Ok(None));
+    assert_eq!(reader.sample(noon).state, SourceState::Suspect, "until the day is over");
+    let tomorrow = noon.plus(NANOS_PER_DAY);
+    for slug in ["pump.fun", "pumpswap"] {
+        let next = [(DAY - DAY_S, 100), (DAY, if slug == "pumpswap" { 67 } else { 60 }), (DAY + DAY_S, 65)];
+        reader.on_body(slug, &summary(&next, [Value::Null, Value::Null]), tomorrow).unwrap();
+    }
+    assert_eq!(told(&reader.sample(tomorrow)), (SourceState::Ok, 130, 127));
     reader.on_failed("pump.fun", SourceReason::NoAnswer);
     assert_eq!(reader.sample(noon).state, SourceState::Down);
     assert_eq!(reader.on_body("raydium", &body(1), noon), Err(DecodeError::Missing { name: "slug" }));

@@ -65,6 +65,19 @@ fn a_session_that_hears_only_nonsense_is_stale_after_its_limit_and_is_dropped() 
 }
 
 #[test]
+fn our_own_absence_is_no_silence_of_the_venue() {
+    let mut desk = watched();
+    assert_eq!(desk.timer(30_300), FrameKind::Control, "the process was frozen: the venue was not asked");
+    assert_eq!(states(&desk), []);
+    desk.settle();
+    for _ in 0..39 {
+        desk.timer(100);
+        desk.session.did_not_listen(sol_volume_bot::types::Time(desk.now)); // no room for what it says
+    }
+    assert_eq!(states(&desk), []);
+}
+
+#[test]
 fn a_ban_in_which_nothing_may_be_asked_is_no_silence_of_the_venue() {
     let mut desk = watched();
     let request = desk.send(Command::Place(buy("1.5")));

@@ -5,7 +5,7 @@
 
 use crate::types::decision::SourceLook;
 use crate::types::event::{SourceReason, SourceState, StreamState, VolumeDefinition, VolumeSample};
-use crate::types::pace::{WHOLE_NS, outruns_a_market};
+use crate::types::pace::{Anchor, WHOLE_NS};
 use crate::types::time::{NANOS_PER_DAY, NANOS_PER_MILLI, NANOS_PER_SEC};
 use crate::types::units::{RATIO_SCALE, mul_div_floor};
 use crate::types::{Bps, Notional, Ratio, StreamId, Time};
@@ -58,10 +58,10 @@ pub(super) struct Source {
 #[derive(Clone, Copy, Debug)]
 struct Believed {
     sample: VolumeSample,
-    /// When its number was first read: from here on it may move.
-    heard: Time,
-    /// When it was read last.
+    /// When it was read.
     at: Time,
+    /// What the next samples' windows are measured by: the newer one, the older one.
+    anchors: [Anchor; 2],
 }
 
 impl Source {
@@ -89,9 +89,10 @@ impl Source {
         self.at = at;
         self.drop = drop_of(sample.now.0, sample.prev.0);
         if self.judged.0 == SourceState::Ok {
-            let is_same = |believed: &Believed| believed.sample.now == sample.now;
-            let heard = self.believed.filter(is_same).map_or(at, |believed| believed.heard);
-            self.believed = Some(Believed { sample: *sample, heard, at });
+            let windows = [sample.now, sample.prev];
+            let mut anchors = self.believed.map_or(windows.map(|usd| Anchor::new(usd, at)), |known| known.anchors);
+            anchors.iter_mut().zip(windows).for_each(|(anchor, usd)| anchor.follow(usd, at));
+            self.believed = Some(Believed { sample: *sample, at, anchors });
         }
     }
 
@@ -136,8 +137,13 @@ impl Source {
 
     /// Whether its newest believed word is that volume rose, to this run or an earlier one.
     pub(super) fn contradicts(&self, now: Time) -> bool {
+        // A day's word ends with the next day's, whatever that is worth; it is told once the day is over.
+        let is_over = |believed: &Believed| {
+            let is_newer = self.sample.bucket_end > believed.sample.bucket_end && self.sample.bucket_end <= self.at;
+            believed.sample.definition == VolumeDefinition::UtcDay && is_newer
+        };
         let risen = match self.believed {
-            Some(believed) if believed.sample.now > believed.sample.prev => believed.at,
+            Some(believed) if believed.sample.now > believed.sample.prev && !is_over(&believed) => believed.at,
             Some(_) => Time::NONE,
             None => self.risen,
         };
@@ -204,10 +210,11 @@ fn is_torn(believed: &Believed, sample: &VolumeSample, at: Time) -> bool {
     let before = &believed.sample;
     let is_recent = at.since(believed.at) <= WHOLE_NS;
     let has_leapt = |before: Notional, after: Notional| is_recent && jumps(before, after);
-    let outruns = |before: Notional, after: Notional| outruns_a_market(before, after, at.since(believed.heard));
+    let [newer, older] = believed.anchors;
+    let is_outrun = newer.is_outrun(sample.now, at);
     match sample.definition {
-        VolumeDefinition::Rolling24 => outruns(before.now, sample.now) || outruns(before.prev, sample.prev),
-        VolumeDefinition::Sampled24 => outruns(before.now, sample.now) || has_leapt(before.prev, sample.prev),
+        VolumeDefinition::Rolling24 => is_outrun || older.is_outrun(sample.prev, at),
+        VolumeDefinition::Sampled24 => is_outrun || has_leapt(before.prev, sample.prev),
         VolumeDefinition::UtcDay => match sample.bucket_end.since(before.bucket_end) {
             0 => has_leapt(before.now, sample.now) || has_leapt(before.prev, sample.prev),
             NANOS_PER_DAY => jumps(before.now, sample.prev),

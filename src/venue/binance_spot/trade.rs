@@ -181,6 +181,8 @@ pub struct TradeSession {
     stale_after_ns: i64,
     /// When a frame was understood last.
     heard: Time,
+    /// When the timer ran last.
+    timed: Time,
     forget_at: Time,
     foreign: u64,
     scratch: Vec<u8>,
@@ -231,6 +233,7 @@ impl TradeSession {
             silent_clocks: 0,
             stale_after_ns: settings.stale_after_ns,
             heard: Time::NONE,
+            timed: Time::NONE,
             forget_at: Time::NONE,
             foreign: 0,
             scratch: Vec::with_capacity(REQUEST_BYTES_MAX),
@@ -256,7 +259,7 @@ impl TradeSession {
 
     /// A connection serves on which nothing was said yet: its session begins with the next `on_timer`.
     pub(super) fn restart(&mut self, now: Time) {
-        (self.logged_on, self.silent_clocks, self.heard) = (false, 0, now);
+        (self.logged_on, self.silent_clocks, self.heard, self.timed) = (false, 0, now, now);
         self.look.stop();
         (self.retry_ns, self.retry_at) = (RETRY_NS, now);
         if self.stage != Stage::Barred {
@@ -353,9 +356,12 @@ impl TradeSession {
         if now >= self.retry_at && self.budget.held(now) < Hold::AllButCancels {
             self.begin_session(&mut io);
         }
-        if !self.may_ask(now) {
-            self.heard = now; // who may not ask is owed no answer
-        } else if self.clock.begin_round(now) {
+        let may_ask = self.may_ask(now);
+        if !may_ask || now.since(self.timed) > self.stale_after_ns / 4 {
+            self.did_not_listen(now); // who may not ask is owed no answer; who was away heard none
+        }
+        self.timed = now;
+        if may_ask && self.clock.begin_round(now) {
             self.ask(Asked::Clock, &mut io);
         }
         self.keep_looking(&mut io);
@@ -365,6 +371,11 @@ impl TradeSession {
             return FrameKind::Reset;
         }
         FrameKind::Control
+    }
+
+    /// A silence up to `now` is ours: we asked nothing, or read nothing.
+    pub fn did_not_listen(&mut self, now: Time) {
+        self.heard = now;
     }
 
     fn is_mute(&self, now: Time) -> bool {

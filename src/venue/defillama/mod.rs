@@ -7,6 +7,8 @@ mod body;
 
 pub use body::{Protocol, pump_protocols};
 
+use std::ops::Range;
+
 use crate::types::event::{SourceReason, SourceState, VolumeDefinition, VolumeSample};
 use crate::types::time::{NANOS_PER_DAY, NANOS_PER_SEC};
 use crate::types::{Notional, Time};
@@ -20,6 +22,11 @@ pub const DAYS_KEPT: usize = 40;
 /// A day of more than so many halves of both its neighbours is a spike, and the fall from it is not a slump: recorded
 /// history (401 days of the sum) has no such day; its highest was 2.2 times the higher neighbour.
 const SPIKE_HALVES: i128 = 5;
+/// A closed day that changed by more than one part in so many is told.
+const NOTED_PART: i128 = 20;
+/// By more than this it is no correction, if it is one of those that are compared: the provider contradicts itself.
+const RESTATED_PART: i128 = 5;
+const COMPARED_DAYS: i64 = 3;
 /// Time of day after which yesterday's value is late.
 const LATE_NS: i64 = 12 * 3_600 * NANOS_PER_SEC;
 
@@ -66,6 +73,8 @@ struct Series {
     fault: Option<Judged>,
     /// Newest last.
     days: Vec<Bucket>,
+    /// UTC day on which a closed day was told quite differently than before: until it ends nothing is believed.
+    torn_on: Option<i64>,
     /// The provider's own totals: yesterday, the day before.
     totals: [Option<Notional>; 2],
 }
@@ -85,7 +94,7 @@ impl Reader {
     pub fn new(settings: &Settings) -> Reader {
         let unread = |slug: &String| {
             let fault = Some((SourceState::Down, SourceReason::Unread));
-            Series { slug: slug.clone(), fault, days: Vec::new(), totals: [None; 2] }
+            Series { slug: slug.clone(), fault, days: Vec::new(), torn_on: None, totals: [None; 2] }
         };
         Reader { settle_ns: settings.settle_ns, series: settings.slugs.iter().map(unread).collect() }
     }
@@ -106,7 +115,12 @@ impl Reader {
                 Ok(None)
             }
             Ok(summary) => {
-                let restated = restated(&series.days, &summary.days, today);
+                let changed =
+                    |days_back: i64, part: i128| restated(&series.days, &summary.days, today - days_back..today, part);
+                let restated = changed(DAYS_KEPT as i64, NOTED_PART);
+                if changed(COMPARED_DAYS, RESTATED_PART).is_some() {
+                    series.torn_on = Some(today);
+                }
                 series.days = summary.days;
                 series.totals = summary.totals;
                 series.fault = None;
@@ -133,12 +147,11 @@ impl Reader {
     pub fn sample(&self, now: Time) -> VolumeSample {
         let good = (SourceState::Ok, SourceReason::None);
         let mut judged = if self.series.is_empty() { (SourceState::Missing, SourceReason::Unread) } else { good };
-        let (mut sums, mut is_older_known) = ([Notional::ZERO; 3], true);
+        let mut sums = [Notional::ZERO; 3];
         let mut bucket_end = None;
         for series in &self.series {
             let (own, days) = self.judge(series, now);
             judged = worse(judged, own);
-            is_older_known &= days[2].is_some();
             for (sum, bucket) in sums.iter_mut().zip(days) {
                 match sum.checked_add(bucket.map_or(Notional::ZERO, |bucket| bucket.usd)) {
                     Some(total) => *sum = total,
@@ -148,7 +161,7 @@ impl Reader {
             let end = days[0].map_or(Time::NONE, |bucket| Time((bucket.day + 1).saturating_mul(NANOS_PER_DAY)));
             bucket_end = Some(bucket_end.map_or(end, |earliest: Time| earliest.min(end)));
         }
-        if is_older_known && is_spike(sums) {
+        if is_spike(sums) {
             judged = worse(judged, (SourceState::Suspect, SourceReason::Implausible));
         }
         let [now_usd, prev_usd, _] = sums;
@@ -185,6 +198,7 @@ impl Reader {
             (None, None, _) => (State::Missing, Why::NoValue),
             (None, Some(newest), _) if newest.day < yesterday => (State::Stale, Why::TooOld),
             (None, Some(_), _) if !is_settled => (State::Stale, Why::Settling),
+            (None, Some(_), _) if series.torn_on == Some(now.utc_day()) => (State::Suspect, Why::Contradiction),
             (None, Some(newest), _) if newest.usd.0 == 0 => (State::Missing, Why::NoValue),
             (None, Some(_), None) => (State::Missing, Why::NoValue),
             (None, Some(newest), Some(before)) if newest.usd == before.usd => (State::Filled, Why::Repeated),
@@ -194,7 +208,8 @@ impl Reader {
     }
 }
 
-/// Whether the middle day, from which the fall is counted, stands out of both its neighbours.
+/// Whether the middle day, from which the fall is counted, stands out of both its neighbours. A day before it that nobody
+/// tells counts for nothing: then a large fall is doubted.
 fn is_spike([now, prev, older]: [Notional; 3]) -> bool {
     let [now, prev, older] = [now, prev, older].map(|usd| i128::from(usd.0));
     prev * 2 > now.max(older) * SPIKE_HALVES
@@ -220,11 +235,11 @@ fn differs_by(a: Notional, b: Notional, part: i128) -> bool {
     (a - b).abs() * part > b.abs()
 }
 
-/// The newest closed day whose value is more than 5 % away from what was seen before.
-fn restated(old: &[Bucket], new: &[Bucket], today: i64) -> Option<Restated> {
-    new.iter().rev().filter(|bucket| bucket.day < today).find_map(|bucket| {
+/// The newest of some days whose value is more than one `part`-th away from what was seen before.
+fn restated(old: &[Bucket], new: &[Bucket], days: Range<i64>, part: i128) -> Option<Restated> {
+    new.iter().rev().filter(|bucket| days.contains(&bucket.day)).find_map(|bucket| {
         let was = old.iter().find(|known| known.day == bucket.day)?.usd;
-        differs_by(bucket.usd, was, 20).then_some(Restated { day: bucket.day, was, is: bucket.usd })
+        differs_by(bucket.usd, was, part).then_some(Restated { day: bucket.day, was, is: bucket.usd })
     })
 }
 

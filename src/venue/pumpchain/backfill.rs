@@ -22,7 +22,7 @@ pub(super) const HOUR_BUCKETS: i64 = HOUR_S / BUCKET_S;
 /// Rows of an answer that are read: 49 hours of five minutes, twice.
 const ROWS_MAX: usize = 1_200;
 /// An hour is asked for when it has been over for so long.
-pub(super) const SETTLED_NS: i64 = 15 * 60 * NANOS_PER_SEC;
+const SETTLED_NS: i64 = 15 * 60 * NANOS_PER_SEC;
 /// 1e-8 USD in 1e-17 USD.
 const E17_PER_E8: i128 = 1_000_000_000;
 

@@ -26,6 +26,8 @@ const USDC_E6_MAX: u64 = 1_000_000_000_000_000;
 const E17_PER_E6: i128 = 100_000_000_000;
 /// 1e-8 USD in 1e-17 USD.
 const E17_PER_E8: i128 = 1_000_000_000;
+/// A dollar in 1e-17 USD.
+const E17_PER_USD: i128 = 100_000_000_000_000_000;
 /// Minutes whose price is kept: more than an event may be old.
 const MINUTES_MAX: usize = 16;
 /// How many minutes a price stands in for later ones.
@@ -81,6 +83,17 @@ impl Slot {
         let gap_ms = (i64::from(self.bucket.gap_ms) + silent_ms).min(BUCKET_MS);
         VolumeBucket { gap_ms: gap_ms as u32, ..self.bucket }
     }
+}
+
+/// What of a window somebody else counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FilledIn {
+    /// Its volume, whole USD.
+    pub all: i128,
+    /// Of that, somebody else's.
+    pub theirs: i128,
+    /// Buckets of somebody else's.
+    pub buckets: usize,
 }
 
 /// Sums of a window.
@@ -332,12 +345,18 @@ impl Buckets {
         [self.sum(middle, end).missing_ms, self.sum(middle - WINDOW_BUCKETS, middle).missing_ms]
     }
 
-    /// Complete buckets of the newer and of the older window that somebody else counted.
-    pub fn filled_in(&self, now: Time) -> [i64; 2] {
+    /// What somebody else counted of the newer and of the older window.
+    pub fn filled_in(&self, now: Time) -> [FilledIn; 2] {
         let middle = complete_before(now) - WINDOW_BUCKETS;
-        let is_theirs = |slot: &&Slot| slot.bucket.source != BucketSource::Counted;
         let count = |from: i64| {
-            (from..from + WINDOW_BUCKETS).filter_map(|number| self.of(number)).filter(is_theirs).count() as i64
+            let mut window = FilledIn::default();
+            for slot in (from..from + WINDOW_BUCKETS).filter_map(|number| self.of(number)) {
+                let (is_theirs, usd) = (slot.bucket.source != BucketSource::Counted, slot.bucket.usd_e17 / E17_PER_USD);
+                window.all = window.all.saturating_add(usd);
+                window.theirs = window.theirs.saturating_add(if is_theirs { usd } else { 0 });
+                window.buckets += usize::from(is_theirs);
+            }
+            window
         };
         [count(middle), count(middle - WINDOW_BUCKETS)]
     }

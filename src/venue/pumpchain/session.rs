@@ -428,7 +428,7 @@ impl ChainSession {
         price_at: impl FnMut(Time) -> Option<Price>,
     ) -> usize {
         self.told_at = Time::NONE; // the windows are others now
-        self.hands.compare(&self.buckets, rows);
+        self.hands.compare(&self.buckets, source, rows, now);
         fill(&mut self.buckets, source, rows, now, price_at)
     }
 
