@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::desk::{kinds, s};
+use super::frames::quote;
 use proptest::prelude::*;
 use sol_volume_bot::types::event::StreamState;
 use sol_volume_bot::types::time::{NANOS_PER_MILLI, NANOS_PER_SEC};
@@ -20,12 +21,6 @@ fn session() -> LadderSession {
     LadderSession::new(LadderSettings::default()).expect("the defaults can be used")
 }
 
-fn body(input: &str, output: &str, amount: u64, out: u64) -> String {
-    format!(
-        r#"{{"inputMint":"{input}","outputMint":"{output}","inAmount":"{amount}","outAmount":"{out}","routePlan":[]}}"#
-    )
-}
-
 /// A path's direction and amount.
 fn asked(path: &str) -> (bool, u64) {
     let sale = format!("/swap/v2/order?inputMint={WSOL}&outputMint={USDC}&amount=");
@@ -38,7 +33,7 @@ fn asked(path: &str) -> (bool, u64) {
 fn reply(session: &mut LadderSession, path: &str, out: u64, at: Time) -> (Result<(), QuoteError>, Vec<EventKind>) {
     let (is_sale, amount) = asked(path);
     let (input, output) = if is_sale { (WSOL, USDC) } else { (USDC, WSOL) };
-    answered(session, 200, body(input, output, amount, out).as_bytes(), at)
+    answered(session, 200, quote(input, output, amount, out).as_bytes(), at)
 }
 
 fn answered(
@@ -220,7 +215,7 @@ fn answers_to_another_question_are_not_taken() {
     let spoilt = |input: &str, output: &str, amount: u64, out: u64| {
         let mut session = session();
         session.next_request(s(0)).expect("a request");
-        answered(&mut session, 200, body(input, output, amount, out).as_bytes(), s(0)).0
+        answered(&mut session, 200, quote(input, output, amount, out).as_bytes(), s(0)).0
     };
     assert_eq!(spoilt(WSOL, USDC, 1_000_000_000, 142_000_000), Ok(()));
     assert!(spoilt(USDC, WSOL, 1_000_000_000, 142_000_000).is_err());

@@ -7,6 +7,7 @@ mod account;
 #[path = "../counting/mod.rs"]
 mod counting;
 mod desk;
+mod frames;
 mod hostile;
 mod ladder;
 mod session;

@@ -7,16 +7,8 @@ use sol_volume_bot::venue::kraken::KrakenSession;
 use sol_volume_bot::venue::kraken::decode::{Frame, LEVELS_MAX, Method, Rows, System, frame};
 use sol_volume_bot::venue::kraken::rest::depth;
 
-use super::desk::{HEARTBEAT, ONLINE, SNAPSHOT, UPDATE, cases, settings};
-
-const REFUSED: &str = r#"{"error":"Subscription depth not supported","method":"subscribe","req_id":1,"success":false,"time_in":"2026-11-22T10:00:00.000100Z","time_out":"2026-11-22T10:00:00.000150Z"}"#;
-const ACK: &str = r#"{"method":"subscribe","req_id":1,"result":{"channel":"book","depth":10,"snapshot":true,"symbol":"SOL\/USD","warnings":["x"]},"success":true,"time_in":"2026-11-22T10:00:00.000100Z","time_out":"2026-11-22T10:00:00.000150Z"}"#;
-const PONG: &str = r#"{"method":"pong","req_id":101,"time_in":"2026-11-22T10:00:00.000100Z","time_out":"2026-11-22T10:00:00.000150Z"}"#;
-const TICKER: &str = r#"{"channel":"ticker","type":"snapshot","data":[{"symbol":"SOL/USD","bid":65972.8,"bid_qty":0.10000000,"ask":65972.9,"ask_qty":39.67506683,"last":65972.9,"volume":4216.61829370,"vwap":64275.2,"low":61325.4,"high":66450.0,"change":-4412.1,"change_pct":-7.17}]}"#;
-const TRADE: &str = r#"{"channel":"trade","type":"update","data":[{"symbol":"SOL/USD","side":"buy","price":161.00,"qty":0.01044926,"ord_type":"limit","trade_id":70635299,"timestamp":"2024-05-27T12:43:11.798009Z"},{"symbol":"SOL/USD","side":"sell","price":161.00,"qty":0.00483192,"ord_type":"market","trade_id":70635300,"timestamp":"2024-05-27T12:43:11.798009Z"}]}"#;
-const OTHER: &str = r#"{"channel":"ohlc","type":"snapshot","timestamp":"2024-05-17T11:21:16.318303322Z","data":[{"symbol":"ETH/USD","open":3027.80,"interval":1}]}"#;
-const FRAMES: [&str; 10] = [SNAPSHOT, UPDATE, HEARTBEAT, ONLINE, REFUSED, ACK, PONG, TICKER, TRADE, OTHER];
-const DEPTH: &str = r#"{"error":[],"result":{"SOLUSD":{"asks":[["142.37000","12.500",1795341600],["142.38000","1.000",1795341600]],"bids":[["142.36000","3.000",1795341600]]}}}"#;
+use super::desk::{HEARTBEAT, ONLINE, UPDATE, cases, settings};
+use super::frames::{ACK, DEPTH, FRAMES, OTHER, PONG, REFUSED, TICKER, TRADE};
 
 fn said(text: &[u8]) -> Result<String, DecodeError> {
     let mut rows = Rows::new();
@@ -163,18 +155,6 @@ fn mutated(bytes: &[u8], edits: &[Edit]) -> Vec<u8> {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(512), failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn frames_mutated_in_many_places_never_panic(
-        which in 0..FRAMES.len(),
-        edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0_u8..4), 1..12),
-    ) {
-        let bytes = mutated(FRAMES[which].as_bytes(), &edits);
-        if let Err(error) = frame(&bytes, &mut Rows::new()) {
-            prop_assert!(error.at().is_none_or(|at| at <= bytes.len()), "{:?} lies outside the frame", error);
-        }
-        let _ = depth(&mutated(DEPTH.as_bytes(), &edits)).is_ok();
-    }
 
     #[test]
     fn a_session_tells_no_data_of_a_stream_that_is_not_up_whatever_it_hears(

@@ -3,6 +3,7 @@
 
 mod captures;
 mod desk;
+mod frames;
 mod hostile;
 mod lost;
 mod rest;

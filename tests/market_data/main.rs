@@ -2,5 +2,6 @@
 
 mod bridging;
 mod captures;
+mod frames;
 mod hostile;
 mod session;

@@ -1,21 +1,12 @@
 //! Frames cut, changed and made of noise: a value or an error with its byte, never a panic, never a false trade.
 
-use super::desk::{AMM, CURVE, Rig, SECOND, SOL, START_S, amm_event, called, curve_event, data, frame, sol_pool};
+use super::desk::{AMM, CURVE, Rig, SECOND, SOL, START_S, curve_event, data, frame, sol_pool};
+use super::frames::texts;
 use proptest::prelude::*;
 use serde_json::Value;
 use sol_volume_bot::venue::pumpchain::logs::Walker;
 use sol_volume_bot::venue::pumpchain::trade_event::{EventBuf, trade};
 use sol_volume_bot::venue::pumpchain::{Program, USDC, Venues};
-
-fn texts() -> [String; 3] {
-    let curve = called(CURVE, &[data(&curve_event(START_S, SOL, &USDC, 7)), "Program log: \"a\"\n".to_owned()]);
-    let amm = called(AMM, &[data(&amm_event(START_S, SOL, &[1; 32]))]);
-    [
-        frame(Program::Curve, "5h6x", Value::Null, &curve),
-        frame(Program::Amm, "5h6y", Value::Null, &amm),
-        r#"{"jsonrpc":"2.0","result":24040,"id":1}"#.to_owned(),
-    ]
-}
 
 #[test]
 fn a_frame_cut_anywhere_is_an_error_and_counts_no_trade() {

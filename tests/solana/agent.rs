@@ -14,7 +14,7 @@ use sol_volume_bot::threads::ingest::{Ingest, IngestLinks};
 use sol_volume_bot::threads::runner::Agent;
 use sol_volume_bot::types::event::StreamState;
 use sol_volume_bot::types::instrument::Symbol;
-use sol_volume_bot::types::record::WireNote;
+use sol_volume_bot::types::note::WireNote;
 use sol_volume_bot::types::time::NANOS_PER_SEC;
 use sol_volume_bot::types::{EventKind, StreamId, Time};
 use sol_volume_bot::venue::binance_spot::candles::Interval;

@@ -4,6 +4,7 @@ mod agent;
 mod captures;
 mod desk;
 mod endpoints;
+mod frames;
 mod hostile;
 mod ledger;
 mod pubsub;

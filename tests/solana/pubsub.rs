@@ -11,9 +11,9 @@ use sol_volume_bot::venue::solana::subscribe::{
     Answered, Commitment, Frame, SUBSCRIPTIONS_MAX, Subscriptions, Topic, frame, request, unsubscribe,
 };
 
+use super::frames::{ACCOUNT, BEHIND, LOGS};
+
 const KEY: &str = "cGfHiC6Kgg3FpFZvgwGcswsCRtp4aBP2fzuXRQPizuN";
-pub const ACCOUNT: &[u8] = br#"{"jsonrpc":"2.0","method":"accountNotification","params":{"result":{"context":{"slot":405112233},"value":{"lamports":33594,"data":["AQID","base64"],"owner":"11111111111111111111111111111111","executable":false,"rentEpoch":18446744073709551615,"space":3}},"subscription":23784}}"#;
-pub const LOGS: &[u8] = br#"{"jsonrpc":"2.0","method":"logsNotification","params":{"result":{"context":{"slot":5208469},"value":{"signature":"5h6xBEauJ3PK6SWCZ1PGjBvj8vDdWG3KpwATGy1ARAXFSDwt8GFXM7W5Ncn16wmqokgpiKRLuS83KUxyZyv2sUYv","err":{"InstructionError":[2,{"Custom":6001}]},"logs":["Program 11111111111111111111111111111111 invoke [1]","say \"hi\"","Log truncated"]}},"subscription":24040}}"#;
 
 fn written(topic: &Topic<'_>) -> Value {
     let mut out = Vec::new();
@@ -124,9 +124,7 @@ fn the_decode_verb_writes_one_event_a_line_and_names_the_bad_one() {
         input.extend_from_slice(line);
     }
     input.extend_from_slice(b"\n\n9 {\"method\":\"slotNotification\",\"params\":{\"result\":{\"slot\":-1}}}\n");
-    input.extend_from_slice(
-        br#"{"jsonrpc":"2.0","error":{"code":-32005,"message":"m","data":{"numSlotsBehind":42}},"id":1}"#,
-    );
+    input.extend_from_slice(BEHIND);
     let (mut out, mut complaints) = (Vec::new(), Vec::new());
     let tally = decode_lines(VenueName::Solana, false, input.as_slice(), &mut out, &mut complaints)
         .expect("memory does not fail");

@@ -5,6 +5,8 @@ use sol_volume_bot::venue::DecodeError;
 use sol_volume_bot::venue::solana::Commitment;
 use sol_volume_bot::venue::solana::rpc::{self, RpcError, answer};
 
+use super::frames::{ACCOUNTS, BEHIND, SAMPLES};
+
 fn body(write: impl FnOnce(&mut Vec<u8>)) -> Value {
     let mut out = Vec::new();
     write(&mut out);
@@ -39,8 +41,7 @@ fn bodies_are_what_the_documents_ask_for() {
 
 #[test]
 fn errors_are_told_apart_by_status_and_code() {
-    let behind = br#"{"jsonrpc":"2.0","error":{"code":-32005,"message":"Node is behind by 42 slots","data":{"numSlotsBehind":42}},"id":1}"#;
-    assert_eq!(answer(200, None, behind), Err(RpcError::Behind { slots: Some(42) }));
+    assert_eq!(answer(200, None, BEHIND), Err(RpcError::Behind { slots: Some(42) }));
     let unhealthy = br#"{"jsonrpc":"2.0","error":{"code":-32005,"message":"Node is unhealthy","data":{"numSlotsBehind":null}},"id":1}"#;
     assert_eq!(answer(503, None, unhealthy), Err(RpcError::Behind { slots: None }));
     assert_eq!(answer(429, Some(7), b"slow down"), Err(RpcError::TooMany { retry_after_s: Some(7) }));
@@ -65,8 +66,7 @@ fn answers_give_their_values() {
     let slot = read(r#"{"jsonrpc":"2.0","result":18446744073709551615,"id":9}"#);
     assert_eq!((slot.id, slot.slot()), (Some(9), Ok(u64::MAX)));
     assert!(read(r#"{"id":1,"result":"behind"}"#).health().is_err());
-    let samples = r#"{"id":1,"result":[{"numSlots":171,"numTransactions":1,"numNonVoteTransactions":0,"samplePeriodSecs":60,"slot":348125},{"numSlots":280,"samplePeriodSecs":60,"slot":347984}]}"#;
-    let (time, count) = read(samples).sampled_time().expect("samples");
+    let (time, count) = read(SAMPLES).sampled_time().expect("samples");
     assert_eq!((count, time.slot_ns()), (2, Some(120_000_000_000 / 451)));
     let (none, count) = read(r#"{"id":1,"result":[]}"#).sampled_time().expect("no samples");
     assert_eq!((count, none.slot_ns()), (0, None));
@@ -74,9 +74,8 @@ fn answers_give_their_values() {
 
 #[test]
 fn many_accounts_come_in_the_order_of_their_keys_with_holes() {
-    let text = br#"{"jsonrpc":"2.0","result":{"value":[{"data":["AQI=","base64"],"lamports":18446744073709551615,"owner":"o","rentEpoch":18446744073709551615},null,{"data":{"parsed":{}},"lamports":1,"owner":"p"}],"context":{"slot":77}},"id":1}"#;
     let mut seen = Vec::new();
-    let slot = answer(200, None, text).expect("an answer").accounts(|number, account| {
+    let slot = answer(200, None, ACCOUNTS).expect("an answer").accounts(|number, account| {
         seen.push((number, account.map(|account| account.lamports)));
     });
     assert_eq!((slot, seen), (Ok(77), vec![(0, Some(u64::MAX)), (1, None), (2, Some(1))]));

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use sol_volume_bot::types::command::{CancelList, CancelOrder, CancelReplace, NewOco, NewOrder, QueryOrder};
 use sol_volume_bot::types::event::{Event, EventKind};
 use sol_volume_bot::types::instrument::Symbol;
-use sol_volume_bot::types::record::WireNote;
+use sol_volume_bot::types::note::WireNote;
 use sol_volume_bot::types::*;
 use sol_volume_bot::venue::binance_spot::sign::Signer;
 use sol_volume_bot::venue::binance_spot::trade::{

@@ -4,8 +4,8 @@ use super::desk::*;
 use serde_json::{Value, json};
 use sol_volume_bot::types::command::{CancelOrder, CancelReplace, QueryOrder};
 use sol_volume_bot::types::event::{Balance, EventKind};
+use sol_volume_bot::types::note::{Verb, WireNote};
 use sol_volume_bot::types::order::{FeeAsset, Reason};
-use sol_volume_bot::types::record::{Verb, WireNote};
 use sol_volume_bot::types::*;
 use sol_volume_bot::venue::binance_spot::trade::FrameKind;
 

@@ -3,8 +3,8 @@
 use super::desk::*;
 use serde_json::json;
 use sol_volume_bot::types::command::NewOrder;
+use sol_volume_bot::types::note::KillStep;
 use sol_volume_bot::types::order::Reason;
-use sol_volume_bot::types::record::KillStep;
 use sol_volume_bot::types::*;
 use sol_volume_bot::venue::binance_spot::trade::Refusal;
 

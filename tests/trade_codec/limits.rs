@@ -3,8 +3,8 @@
 use super::desk::*;
 use serde_json::{Value, json};
 use sol_volume_bot::types::command::{NewOrder, QueryOrder};
+use sol_volume_bot::types::note::{Hold, WireNote};
 use sol_volume_bot::types::order::Reason;
-use sol_volume_bot::types::record::{Hold, WireNote};
 use sol_volume_bot::types::*;
 use sol_volume_bot::venue::binance_spot::trade::{LimitKind, RateLimit, Refusal};
 

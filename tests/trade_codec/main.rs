@@ -4,6 +4,7 @@
 mod alloc_count;
 mod desk;
 mod facts;
+mod frames;
 mod gate;
 mod killing;
 mod limits;

@@ -1,6 +1,7 @@
 //! What is read over REST before anything trades.
 
 use super::desk::*;
+use super::frames::{account, commission, exchange_info};
 use super::wire::shared;
 use serde_json::{Value, json};
 use sol_volume_bot::types::event::Balance;
@@ -12,32 +13,13 @@ use sol_volume_bot::venue::binance_spot::rest::{self, RestError, SignedTargets};
 use sol_volume_bot::venue::binance_spot::trade::{LimitKind, RateLimit};
 use std::io::Read;
 
-fn body() -> Value {
-    json!({"timezone":"UTC","serverTime":1790000000000_i64,
-        "rateLimits":[{"rateLimitType":"REQUEST_WEIGHT","interval":"MINUTE","intervalNum":1,"limit":6000},
-            {"rateLimitType":"ORDERS","interval":"SECOND","intervalNum":10,"limit":50},
-            {"rateLimitType":"CONNECTIONS","interval":"MINUTE","intervalNum":5,"limit":300}],
-        "exchangeFilters":[],
-        "symbols":[{"symbol":"SOLUSDT","status":"TRADING","baseAsset":"SOL","quoteAsset":"USDT",
-            "orderTypes":["LIMIT","LIMIT_MAKER","MARKET","STOP_LOSS","STOP_LOSS_LIMIT"],"ocoAllowed":true,
-            "filters":[
-                {"filterType":"PRICE_FILTER","minPrice":"0.01000000","maxPrice":"100000.00000000","tickSize":"0.01000000"},
-                {"filterType":"LOT_SIZE","minQty":"0.00100000","maxQty":"90000.00000000","stepSize":"0.00100000"},
-                {"filterType":"MARKET_LOT_SIZE","minQty":"0.00000000","maxQty":"5000.00000000","stepSize":"0.00000000"},
-                {"filterType":"NOTIONAL","minNotional":"5.00000000","applyMinToMarket":true,"maxNotional":"9000000.00000000",
-                 "applyMaxToMarket":false,"avgPriceMins":5},
-                {"filterType":"MAX_NUM_ORDERS","maxNumOrders":200},
-                {"filterType":"MAX_NUM_ALGO_ORDERS","maxNumAlgoOrders":5},
-                {"filterType":"A_FILTER_OF_TOMORROW","something":1}]}]})
-}
-
 fn read(body: &Value) -> Result<SymbolInfo, RestError> {
     info::exchange_info(body.to_string().as_bytes(), Symbol::new("SOLUSDT").unwrap())
 }
 
 #[test]
 fn exchange_info_becomes_the_instrument_exactly() {
-    let found = read(&body()).unwrap();
+    let found = read(&exchange_info()).unwrap();
     let expected = Instrument { fee_maker: Ratio::ZERO, fee_taker: Ratio::ZERO, ..solusdt() };
     assert_eq!((found.instrument, found.status), (expected, SymbolStatus::Trading));
     let second = 1_000 * MS;
@@ -52,19 +34,19 @@ fn exchange_info_becomes_the_instrument_exactly() {
 
 #[test]
 fn exchange_info_says_what_it_lacks() {
-    let mut no_lot = body();
+    let mut no_lot = exchange_info();
     no_lot["symbols"][0]["filters"].as_array_mut().unwrap().remove(1);
     assert!(read(&no_lot).unwrap_err().to_string().contains("LOT_SIZE"));
-    let mut other = body();
+    let mut other = exchange_info();
     other["symbols"][0]["symbol"] = json!("BTCUSDT");
     assert!(read(&other).unwrap_err().to_string().contains("SOLUSDT"));
-    let mut fine = body();
+    let mut fine = exchange_info();
     fine["symbols"][0]["filters"][0]["tickSize"] = json!("0.000000001");
     assert!(read(&fine).unwrap_err().to_string().contains("tickSize"));
     let error = read(&json!({"code": -1121, "msg": "Invalid symbol."})).unwrap_err();
     assert_eq!(error, RestError::Venue { code: -1121, msg: "Invalid symbol.".to_owned() });
     assert!(matches!(info::exchange_info(b"<html>", solusdt().symbol), Err(RestError::Shape { .. })));
-    let mut halted = body();
+    let mut halted = exchange_info();
     halted["symbols"][0]["status"] = json!("CANCEL_ONLY");
     assert_eq!(read(&halted).unwrap().status, SymbolStatus::CancelOnly);
 }
@@ -89,20 +71,16 @@ fn a_real_exchange_info_with_the_filters_of_2021_is_read() {
 
 #[test]
 fn the_account_and_its_fees_are_read_exactly() {
-    let body = json!({"makerCommission":10,"canTrade":true,"updateTime":1790000000000_i64,"accountType":"SPOT","permissions":["SPOT"],
-        "balances":[{"asset":"SOL","free":"10.00000001","locked":"2.50000000"},{"asset":"BNB","free":"1","locked":"0"}]});
-    let found = rest::account(body.to_string().as_bytes(), &solusdt()).unwrap();
+    let found = rest::account(account().to_string().as_bytes(), &solusdt()).unwrap();
     assert!(found.can_trade);
     assert_eq!(found.base, Balance::Base { free: Qty(10_000_000_010), locked: qty("2.5") });
     assert_eq!(found.quote, Balance::Quote { free: Notional::ZERO, locked: Notional::ZERO });
-    let rates =
-        |maker: &str, taker: &str, seller: &str| json!({"maker":maker,"taker":taker,"buyer":"0.0","seller":seller});
-    let body = json!({"symbol":"SOLUSDT","standardCommission":rates("0.00080000","0.00100000","0.0"),
-        "specialCommission":rates("0.0001","0.0002","0.0"),"taxCommission":rates("0.0","0.0","0.00050000"),
-        "discount":{"enabledForAccount":true,"enabledForSymbol":true,"discountAsset":"BNB","discount":"0.75"}});
-    let fees = rest::commission(body.to_string().as_bytes()).unwrap();
+    let fees = rest::commission(commission().to_string().as_bytes()).unwrap();
     assert_eq!((fees.maker, fees.taker), (Ratio(140_000), Ratio(170_000)));
     assert!(rest::commission(b"{\"standardCommission\":{}}").is_err());
+    let absurd = json!({"standardCommission": {"maker": "92233720368", "taker": "0", "buyer": "1", "seller": "0"}});
+    let refused = rest::commission(absurd.to_string().as_bytes());
+    assert!(matches!(refused, Err(RestError::Number { name: "maker", .. })), "a sum beyond our units: {refused:?}");
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Real events, and frames that no venue should send.
 
 use super::desk::*;
+use super::frames::frames;
 use proptest::prelude::*;
-use serde_json::json;
 use sol_volume_bot::types::*;
 use sol_volume_bot::venue::binance_spot::user::{self, UserEvent};
 use std::path::PathBuf;
@@ -42,33 +42,6 @@ fn real_account_events_decode() {
     assert_eq!((report.trade_id, report.last_px, report.leaves_qty), (1_297_224_255, price("2319.53"), Qty::ZERO));
     assert_eq!((report.fee, filled.order_qty), (220, qty("0.0022")), "ETH is not our base: 1e-8 of it");
     assert!(matches!(decoded[1], UserEvent::Position { base: None, quote: Some(_), .. }));
-}
-
-/// Frames of every kind that the session reads.
-fn frames() -> Vec<String> {
-    let legs = list_answer("ALL_DONE", json!([canceled_leg(stop(), 21, "0"), canceled_leg(tp(), 22, "0.4")]));
-    let mut full = order(entry(), 12_000_001, "BUY", "FILLED", "1.5");
-    full["fills"] = json!([{"price":"150.1","qty":"0.5","commission":"0.0005","commissionAsset":"SOL","tradeId":9}]);
-    let answered = |result| {
-        json!({"id": 0, "status": 200, "result": result, "rateLimits": [
-        {"rateLimitType":"ORDERS","interval":"SECOND","intervalNum":10,"limit":50,"count":3}]})
-    };
-    [
-        json!({"subscriptionId":0,"event":execution(json!({}))}),
-        json!({"subscriptionId":0,"event":fill(900_001, "0.5", "0.5", "PARTIALLY_FILLED")}),
-        json!({"subscriptionId":0,"event":{"e":"outboundAccountPosition","E":1,"u":1,"B":[{"a":"SOL","f":"1","l":"2"}]}}),
-        json!({"subscriptionId":0,"event":{"e":"listStatus","E":1,"s":"SOLUSDT","g":77,"c":"OCO","l":"EXEC_STARTED",
-            "L":"EXECUTING","r":"NONE","C":"L17","T":1,"O":[{"s":"SOLUSDT","i":1,"c":"x"}]}}),
-        answered(ack(entry(), 12_000_001)),
-        answered(full),
-        answered(legs),
-        answered(json!([trade(1, 12_000_001, "0.5")])),
-        json!({"id":0,"status":409,"error":{"code":-2021,"msg":"Order cancel-replace partially failed.","data":{
-            "cancelResult":"SUCCESS","newOrderResult":"FAILURE","cancelResponse":canceled_leg(tp(), 22, "0"),
-            "newOrderResponse":{"code":-2010,"msg":"Order would immediately match and take."}}}}),
-    ]
-    .map(|frame| frame.to_string())
-    .to_vec()
 }
 
 /// Feeds `frame` as the answer to a request of every kind, and as it is.
