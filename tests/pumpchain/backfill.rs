@@ -154,7 +154,9 @@ fn refusals_and_answers_that_are_none_say_why() {
         let body = format!(r#"{{"data":{{"Solana":{{"DEXTradeByTokens":[{{"usd":{usd}}}]}}}}}}"#);
         assert!(matches!(asked(200, &body), Err(BackfillError::Unreadable(_))), "{usd}");
     }
-    for time in ["2262-01-01T00:00:00Z", "yesterday", "2026-13-01T00:00:00Z", "2026-11-22 07:0x:00", "0000-00-00T00:00:00Z"] {
+    for time in
+        ["2262-01-01T00:00:00Z", "yesterday", "2026-13-01T00:00:00Z", "2026-11-22 07:0x:00", "0000-00-00T00:00:00Z"]
+    {
         let body =
             json!({"data": {"Solana": {"DEXTradeByTokens": [{"Block": {"Time": time}, "usd": "1"}]}}}).to_string();
         assert!(matches!(asked(200, &body), Err(BackfillError::Unreadable(_))), "{time}");
