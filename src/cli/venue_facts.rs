@@ -91,7 +91,7 @@ impl<'a> Desk<'a> {
             || sol_prices::klines_path(symbol.as_str()),
             |body| {
                 let mut prices = SolPrices::default();
-                let shape = |why: crate::venue::DecodeError| RestError::Shape { what: "klines", why: why.to_string() };
+                let shape = |why: crate::venue::DecodeError| RestError::Decode { what: "klines", why };
                 prices.on_body(body, now).map(|()| prices).map_err(shape)
             },
         )

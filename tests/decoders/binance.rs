@@ -54,9 +54,8 @@ decoder!(klines, texts([KLINES]), |bytes: &[u8], errors: &mut Errors| {
 fn at(error: &RestError) -> Option<usize> {
     match error {
         RestError::Decode { why, .. } => why.at(),
-        RestError::Venue { .. } | RestError::Shape { .. } | RestError::Missing { .. } | RestError::Number { .. } => {
-            None
-        }
+        RestError::Shape { at, .. } => Some(*at),
+        RestError::Venue { .. } | RestError::Missing { .. } | RestError::Number { .. } => None,
     }
 }
 

@@ -12,7 +12,7 @@ use sol_volume_bot::types::Time;
 use sol_volume_bot::venue::DecodeError;
 use sol_volume_bot::venue::pumpchain::logs::{self, Walker};
 use sol_volume_bot::venue::pumpchain::pools::{PoolLayout, Pools, PoolsWanted};
-use sol_volume_bot::venue::pumpchain::trade_event::{AmmTrade, EventBuf, Trade, trade};
+use sol_volume_bot::venue::pumpchain::trade_event::{AmmTrade, EventBuf, EventError, Trade, trade};
 use sol_volume_bot::venue::pumpchain::{Program, USDC, WSOL};
 use sol_volume_bot::venue::solana::FrameKind;
 use sol_volume_bot::venue::solana::rpc::{RpcError, answer};
@@ -128,8 +128,14 @@ fn trade_events() -> Vec<Vec<u8>> {
     curve.into_iter().chain([amm_event(START_S, SOL, &[1; 32])]).collect()
 }
 
-decoder!(trade_event, trade_events(), |bytes: &[u8], _: &mut Errors| {
-    Program::ALL.into_iter().any(|program| matches!(trade(program, bytes), Ok(Some(_))))
+/// The byte that a trade event's error names.
+fn event_at(error: &EventError) -> Option<usize> {
+    Some(error.at())
+}
+
+decoder!(trade_event, trade_events(), |bytes: &[u8], errors: &mut Errors| {
+    let mut read = |program| errors.note(trade(program, bytes), event_at).flatten().is_some();
+    read(Program::Curve) | read(Program::Amm)
 });
 
 fn data_lines() -> Vec<Vec<u8>> {
@@ -138,8 +144,9 @@ fn data_lines() -> Vec<Vec<u8>> {
 
 decoder!(trade_event_text, data_lines(), {
     let mut buf = EventBuf::default();
-    move |bytes: &[u8], _: &mut Errors| {
-        Program::ALL.into_iter().any(|program| matches!(buf.trade(program, bytes), Ok(Some(_))))
+    move |bytes: &[u8], errors: &mut Errors| {
+        let mut read = |program| errors.note(buf.trade(program, bytes), event_at).flatten().is_some();
+        read(Program::Curve) | read(Program::Amm)
     }
 });
 

@@ -93,7 +93,9 @@ impl Reader {
                 walker.walk(text, logs, program.text().as_bytes(), &mut |data| match event.trade(program, data) {
                     Ok(None) => {}
                     Ok(Some(trade)) => told(trade_json(&trade, &notification)),
-                    Err(error @ (EventError::Base64 | EventError::Short | EventError::Tail)) => errors.push(error),
+                    Err(error @ (EventError::Base64 { .. } | EventError::Short { .. } | EventError::Tail { .. })) => {
+                        errors.push(error)
+                    }
                 })?;
             errors.iter().for_each(|error| fault(format!("{}: {error}", program.name())));
             if walk.distrusted {

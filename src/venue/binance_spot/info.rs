@@ -4,7 +4,7 @@
 //! too. Price bands around a moving reference are the venue's to enforce: they cannot be read once at start.
 
 use super::budget::{LimitKind, RateLimit, interval_ns};
-use super::rest::{RestError, exact, largest, missing, venue_error};
+use super::rest::{RestError, exact, largest, misshapen, missing, venue_error};
 use crate::types::instrument::Symbol;
 use crate::types::{Instrument, Notional, Price, Qty, Ratio};
 use serde::Deserialize;
@@ -105,8 +105,7 @@ const INFO: &str = "exchangeInfo";
 /// Reads `exchangeInfo` of `symbol`. A limit that the venue does not set counts as none.
 pub fn exchange_info(body: &[u8], symbol: Symbol) -> Result<SymbolInfo, RestError> {
     venue_error(body).map_or(Ok(()), Err)?;
-    let info: InfoBody =
-        serde_json::from_slice(body).map_err(|why| RestError::Shape { what: INFO, why: why.to_string() })?;
+    let info: InfoBody = serde_json::from_slice(body).map_err(|why| misshapen(INFO, body, &why))?;
     let found = info.symbols.into_iter().find(|found| found.symbol == symbol.as_str());
     let found = found.ok_or_else(|| missing(INFO, format!("the symbol {symbol}: check `symbols.spot`")))?;
     let asset = |text: &str| Symbol::new(text).ok_or_else(|| missing(INFO, format!("a plain asset name: {text:?}")));

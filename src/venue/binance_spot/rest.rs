@@ -16,6 +16,7 @@ use crate::types::record::OrderStatus;
 use crate::types::units::DecimalError;
 use crate::types::{ClientOrderId, Instrument, Millis, Notional, Price, Qty, Ratio, Side, Time, VenueOrderId};
 use crate::venue::DecodeError;
+use crate::venue::usd::syntax_at;
 use serde::Deserialize;
 
 /// Header that carries the key's name on every signed request.
@@ -33,10 +34,12 @@ pub enum RestError {
         msg: String,
     },
     /// Not the JSON that belongs there.
-    #[error("the venue's answer to `{what}` is not as documented: {why}")]
+    #[error("the venue's answer to `{what}` is not as documented at byte {at}: {why}")]
     Shape {
         /// Which answer.
         what: &'static str,
+        /// Where the parser stopped.
+        at: usize,
         /// What the parser found.
         why: String,
     },
@@ -173,6 +176,12 @@ pub(super) fn exact(name: &'static str, text: &str, decimals: u32) -> Result<i64
     })
 }
 
+/// What serde says about an answer, with the byte.
+pub(super) fn misshapen(what: &'static str, body: &[u8], why: &serde_json::Error) -> RestError {
+    let at = syntax_at(body, why).at().unwrap_or(0);
+    RestError::Shape { what, at, why: why.to_string() }
+}
+
 /// An upper bound: one beyond our units binds nothing that our units can say.
 pub(super) fn largest(name: &'static str, text: &str, decimals: u32) -> Result<i64, RestError> {
     match exact(name, text, decimals) {
@@ -202,8 +211,7 @@ struct AccountBody {
 pub fn account(body: &[u8], rules: &Instrument) -> Result<Account, RestError> {
     const WHAT: &str = "account";
     venue_error(body).map_or(Ok(()), Err)?;
-    let head: AccountBody =
-        serde_json::from_slice(body).map_err(|why| RestError::Shape { what: WHAT, why: why.to_string() })?;
+    let head: AccountBody = serde_json::from_slice(body).map_err(|why| misshapen(WHAT, body, &why))?;
     let mut found = Account {
         can_trade: head.can_trade,
         base: Balance::Base { free: Qty::ZERO, locked: Qty::ZERO },
@@ -254,8 +262,7 @@ struct RateBody {
 pub fn commission(body: &[u8]) -> Result<Fees, RestError> {
     const WHAT: &str = "account/commission";
     venue_error(body).map_or(Ok(()), Err)?;
-    let found: CommissionBody =
-        serde_json::from_slice(body).map_err(|why| RestError::Shape { what: WHAT, why: why.to_string() })?;
+    let found: CommissionBody = serde_json::from_slice(body).map_err(|why| misshapen(WHAT, body, &why))?;
     if found.standard_commission.maker.is_empty() || found.standard_commission.taker.is_empty() {
         return Err(missing(WHAT, "`maker` or `taker` of `standardCommission`"));
     }

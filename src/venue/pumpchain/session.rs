@@ -264,7 +264,7 @@ impl ChainSession {
                     None => lose_amm(&trade, buckets, counters, recv),
                 }
             }
-            Err(EventError::Base64 | EventError::Short | EventError::Tail) => {
+            Err(EventError::Base64 { .. } | EventError::Short { .. } | EventError::Tail { .. }) => {
                 counters.unreadable += 1;
                 buckets.lose(1, recv);
             }

@@ -5,6 +5,7 @@
 
 use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64::{DecodeError, DecodeSliceError};
 
 use super::base58::Key;
 use super::{Program, USDC, WSOL};
@@ -102,14 +103,32 @@ pub enum Trade {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EventError {
     /// Not base64.
-    #[error("a data line that is not base64")]
-    Base64,
+    #[error("a data line that is not base64 at byte {at}")]
+    Base64 {
+        /// Offset in the text.
+        at: usize,
+    },
     /// Shorter than the oldest layout.
-    #[error("a trade event that ends before its time")]
-    Short,
+    #[error("a trade event that ends before its time, at byte {at}")]
+    Short {
+        /// Its length.
+        at: usize,
+    },
     /// The tail names lengths that cannot be.
-    #[error("a trade event whose tail cannot be walked")]
-    Tail,
+    #[error("a trade event whose tail cannot be walked at byte {at}")]
+    Tail {
+        /// Offset of the length, or where the event ends.
+        at: usize,
+    },
+}
+
+impl EventError {
+    /// Where the fault is: in the text for what is not base64, else in the event.
+    pub fn at(&self) -> usize {
+        match self {
+            EventError::Base64 { at } | EventError::Short { at } | EventError::Tail { at } => *at,
+        }
+    }
 }
 
 /// The buffer that events are decoded into.
@@ -130,9 +149,17 @@ impl EventBuf {
     pub fn trade(&mut self, program: Program, text: &[u8]) -> Result<Option<Trade>, EventError> {
         let text = text.split(|byte| *byte == b' ').next().unwrap_or_default();
         let text = text.get(..TEXT_BYTES_MAX).unwrap_or(text);
-        let len = BASE64.decode_slice(text, self.0.as_mut_slice()).map_err(|_| EventError::Base64)?;
+        let len = BASE64.decode_slice(text, self.0.as_mut_slice()).map_err(|why| not_base64(text, &why))?;
         trade(program, self.0.get(..len).unwrap_or_default())
     }
+}
+
+fn not_base64(text: &[u8], why: &DecodeSliceError) -> EventError {
+    let at = match why {
+        DecodeSliceError::DecodeError(DecodeError::InvalidByte(at, _) | DecodeError::InvalidLastSymbol(at, _)) => *at,
+        _ => text.len(),
+    };
+    EventError::Base64 { at }
 }
 
 /// The trade that a program's event is; `None` for its other events. Errors: [`EventError`].
@@ -147,7 +174,7 @@ pub fn trade(program: Program, event: &[u8]) -> Result<Option<Trade>, EventError
 }
 
 fn curve(event: &[u8]) -> Result<CurveTrade, EventError> {
-    let short = EventError::Short;
+    let short = EventError::Short { at: event.len() };
     let at_s = i64::from_le_bytes(array(event, 89).ok_or(short)?);
     let (quote, amount) = match quote_of_tail(event)? {
         None | Some((Quote::Sol, _)) => (Quote::Sol, u64_at(event, 40).ok_or(short)?),
@@ -169,13 +196,14 @@ fn quote_of_tail(event: &[u8]) -> Result<Option<(Quote, u64)>, EventError> {
     let holders_at = TAIL_AT + 4 + name + BETWEEN_BYTES;
     let Some(holders) = length_at(event, holders_at, SHAREHOLDERS_MAX)? else { return Ok(None) };
     let mint_at = holders_at + 4 + holders * SHAREHOLDER_BYTES;
+    let cut = EventError::Tail { at: event.len() };
     if event.len() <= mint_at {
-        return if event.len() == mint_at { Ok(None) } else { Err(EventError::Tail) };
+        return if event.len() == mint_at { Ok(None) } else { Err(cut) };
     }
-    let mint: Key = array(event, mint_at).ok_or(EventError::Tail)?;
+    let mint: Key = array(event, mint_at).ok_or(cut)?;
     match Quote::of(&mint) {
         Quote::Sol => Ok(Some((Quote::Sol, 0))),
-        quote => Ok(Some((quote, u64_at(event, mint_at + 32).ok_or(EventError::Tail)?))),
+        quote => Ok(Some((quote, u64_at(event, mint_at + 32).ok_or(cut)?))),
     }
 }
 
@@ -183,11 +211,11 @@ fn quote_of_tail(event: &[u8]) -> Result<Option<(Quote, u64)>, EventError> {
 fn length_at(event: &[u8], at: usize, most: usize) -> Result<Option<usize>, EventError> {
     let Some(bytes) = array(event, at) else { return Ok(None) };
     let length = usize::try_from(u32::from_le_bytes(bytes)).unwrap_or(usize::MAX);
-    if length > most { Err(EventError::Tail) } else { Ok(Some(length)) }
+    if length > most { Err(EventError::Tail { at }) } else { Ok(Some(length)) }
 }
 
 fn amm(event: &[u8], is_buy: bool) -> Result<AmmTrade, EventError> {
-    let short = EventError::Short;
+    let short = EventError::Short { at: event.len() };
     Ok(AmmTrade {
         pool: array(event, 120).ok_or(short)?,
         is_buy,
@@ -287,12 +315,13 @@ mod tests {
 
     #[test]
     fn a_tail_that_cannot_be_is_refused_not_guessed() {
-        assert_eq!(quote(&paired(&[b'x'; 129], 0, &USDC, 1)), Err(EventError::Tail));
-        assert_eq!(quote(&paired(b"buy", 65, &USDC, 1)), Err(EventError::Tail));
+        assert_eq!(quote(&paired(&[b'x'; 129], 0, &USDC, 1)), Err(EventError::Tail { at: TAIL_AT }));
+        let holders_at = TAIL_AT + 4 + 3 + BETWEEN_BYTES;
+        assert_eq!(quote(&paired(b"buy", 65, &USDC, 1)), Err(EventError::Tail { at: holders_at }));
         let whole = paired(b"buy", 2, &USDC, 1);
         let quote_at = whole.len() - 16 - 8 - 32;
         for len in (quote_at - 67..quote_at).chain(quote_at + 1..quote_at + 40) {
-            assert_eq!(quote(&whole[..len]), Err(EventError::Tail), "{len} bytes");
+            assert_eq!(quote(&whole[..len]), Err(EventError::Tail { at: len }), "{len} bytes");
         }
     }
 
@@ -306,7 +335,7 @@ mod tests {
         event.extend([0x0c; 32]);
         let expected = AmmTrade { pool: [0x0c; 32], is_buy: false, at_s: 1_790_000_001, amount: 2_500_000 };
         assert_eq!(trade(Program::Amm, &event), Ok(Some(Trade::Amm(expected))));
-        assert_eq!(trade(Program::Amm, &event[..151]), Err(EventError::Short));
+        assert_eq!(trade(Program::Amm, &event[..151]), Err(EventError::Short { at: 151 }));
         assert_eq!(trade(Program::Curve, &event), Ok(None));
     }
 }
