@@ -209,7 +209,7 @@ pub fn volume(dollars: u64, before: u64) -> String {
 }
 
 pub fn volume_at(ts: Time, dollars: u64, before: u64) -> String {
-    let end = now().day_start().0;
+    let end = ts.day_start().0;
     json!({ "ts": ts.0, "def": "utc_day", "now": dollars.to_string(), "prev": before, "bucket_end": end }).to_string()
 }
 

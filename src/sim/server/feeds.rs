@@ -1,6 +1,6 @@
 //! The plain HTTP peers: DeFiLlama, pump.fun, CoinGecko, Telegram, Slack.
 //!
-//! Thread: any.  Invariants: days are UTC days relative to the request; what the alert channels were sent is kept whole,
+//! Thread: any.  Invariants: days that ended stay what they were; what the alert channels were sent is kept whole,
 //! path included, so a test can look for secrets in bodies and for tokens in the right place.
 
 use std::fmt::Write;
@@ -44,6 +44,8 @@ pub struct Alert {
 /// State of the HTTP peers.
 pub(super) struct Feeds {
     pub(super) llama: Vec<LlamaSeries>,
+    /// The UTC day that their days are counted back from.
+    today: i64,
     pub(super) llama_state: FeedState,
     pub(super) pump: Notional,
     pub(super) pump_state: FeedState,
@@ -54,9 +56,10 @@ pub(super) struct Feeds {
 }
 
 impl Feeds {
-    pub(super) fn new(scenario: &Scenario) -> Feeds {
+    pub(super) fn new(scenario: &Scenario, now: Time) -> Feeds {
         Feeds {
             llama: scenario.llama.clone(),
+            today: now.utc_day(),
             llama_state: FeedState::Ok,
             pump: scenario.pump.volume_24h,
             pump_state: FeedState::Ok,
@@ -73,8 +76,22 @@ impl Feeds {
         self.llama.push(LlamaSeries { slug: slug.to_owned(), days: days.to_vec() });
     }
 
+    /// Each day that ended since adds one that moved as the last one did; the days before stay what they were.
+    fn turn_days(&mut self, now: Time) {
+        while self.today < now.utc_day() {
+            self.today += 1;
+            for days in self.llama.iter_mut().map(|series| &mut series.days) {
+                let Some(newest) = days.first().copied() else { continue };
+                let before = days.get(1).map_or(newest.0, |day| day.0).max(1);
+                let next = i128::from(newest.0) * i128::from(newest.0) / i128::from(before);
+                days.insert(0, i64::try_from(next).map_or(newest, Notional));
+            }
+        }
+    }
+
     /// Answers a path of one of these peers; `None` if it is none of theirs.
     pub(super) fn answer(&mut self, request: &Request, now: Time) -> Option<Response> {
+        self.turn_days(now);
         let path = request.path.as_str();
         if let Some(rest) = path.strip_prefix("/llama/") {
             return Some(self.llama(rest, &request.query, now));

@@ -83,7 +83,7 @@ impl World {
     pub(in crate::sim) fn new(mut scenario: Scenario, now: Time) -> Result<World, StartError> {
         scenario.faults.sort_by_key(|fault| fault.at_ns);
         let venue = Venue::new(&scenario, now)?;
-        let feeds = Feeds::new(&scenario);
+        let feeds = Feeds::new(&scenario, now);
         let chain = Chain::new(&scenario.chain, scenario.seed, now);
         let slot = scenario.solana.first_slot;
         Ok(World {

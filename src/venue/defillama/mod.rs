@@ -104,9 +104,11 @@ impl Reader {
     /// Errors: [`DecodeError`]: an HTML page, a plain text or another object makes the protocol down, a number that is
     /// none makes it suspect, until its next good body. A chart that ends before the one known is not taken over.
     pub fn on_body(&mut self, slug: &str, body: &[u8], now: Time) -> Result<Option<Restated>, DecodeError> {
-        let Some(series) = self.series.iter_mut().find(|series| series.slug == slug) else {
+        let Some(at) = self.series.iter().position(|series| series.slug == slug) else {
             return Err(DecodeError::Missing { name: "slug" });
         };
+        let was_good = self.series.get(at).is_some_and(|series| self.judge(series, now).0.0 == SourceState::Ok);
+        let Some(series) = self.series.get_mut(at) else { return Err(DecodeError::Missing { name: "slug" }) };
         let today = now.utc_day();
         let closed = |days: &[Bucket]| days.iter().rev().map(|bucket| bucket.day).find(|day| *day < today);
         match body::summary(body) {
@@ -118,8 +120,8 @@ impl Reader {
                 let changed =
                     |days_back: i64, part: i128| restated(&series.days, &summary.days, today - days_back..today, part);
                 let restated = changed(DAYS_KEPT as i64, NOTED_PART);
-                if changed(COMPARED_DAYS, RESTATED_PART).is_some() {
-                    series.torn_on = Some(today);
+                if was_good && changed(COMPARED_DAYS, RESTATED_PART).is_some() {
+                    series.torn_on = Some(today); // what was filled in or missing before is not contradicted by its truth
                 }
                 series.days = summary.days;
                 series.totals = summary.totals;
