@@ -79,6 +79,32 @@ struct Series {
     totals: [Option<Notional>; 2],
 }
 
+impl Series {
+    /// Its state and its days: the steps of section 3.4, the most telling fault first.
+    fn judge(&self, settle_ns: i64, now: Time) -> (Judged, Days) {
+        use {SourceReason as Why, SourceState as State};
+        let yesterday = now.utc_day() - 1;
+        let closed = || self.days.iter().rev().copied().find(|bucket| bucket.day <= yesterday);
+        let of_day = |day: i64| self.days.iter().rev().copied().find(|bucket| bucket.day == day);
+        let newest = closed();
+        let before = newest.and_then(|newest| of_day(newest.day - 1));
+        let older = newest.and_then(|newest| of_day(newest.day - 2));
+        let is_settled = now.since(now.day_start()) >= settle_ns;
+        let judged = match (self.fault, newest, before) {
+            (Some(fault), ..) => fault,
+            (None, None, _) => (State::Missing, Why::NoValue),
+            (None, Some(newest), _) if newest.day < yesterday => (State::Stale, Why::TooOld),
+            (None, Some(_), _) if !is_settled => (State::Stale, Why::Settling),
+            (None, Some(_), _) if self.torn_on == Some(now.utc_day()) => (State::Suspect, Why::Contradiction),
+            (None, Some(newest), _) if newest.usd.0 == 0 => (State::Missing, Why::NoValue),
+            (None, Some(_), None) => (State::Missing, Why::NoValue),
+            (None, Some(newest), Some(before)) if newest.usd == before.usd => (State::Filled, Why::Repeated),
+            (None, Some(newest), Some(before)) => plausible(newest, before, self.totals),
+        };
+        (judged, [newest, before, older])
+    }
+}
+
 /// The two days that are compared, newest first, and the one before them; each may be missing.
 type Days = [Option<Bucket>; 3];
 
@@ -104,11 +130,10 @@ impl Reader {
     /// Errors: [`DecodeError`]: an HTML page, a plain text or another object makes the protocol down, a number that is
     /// none makes it suspect, until its next good body. A chart that ends before the one known is not taken over.
     pub fn on_body(&mut self, slug: &str, body: &[u8], now: Time) -> Result<Option<Restated>, DecodeError> {
-        let Some(at) = self.series.iter().position(|series| series.slug == slug) else {
+        let Some(series) = self.series.iter_mut().find(|series| series.slug == slug) else {
             return Err(DecodeError::Missing { name: "slug" });
         };
-        let was_good = self.series.get(at).is_some_and(|series| self.judge(series, now).0.0 == SourceState::Ok);
-        let Some(series) = self.series.get_mut(at) else { return Err(DecodeError::Missing { name: "slug" }) };
+        let was_good = series.judge(self.settle_ns, now).0.0 == SourceState::Ok;
         let today = now.utc_day();
         let closed = |days: &[Bucket]| days.iter().rev().map(|bucket| bucket.day).find(|day| *day < today);
         match body::summary(body) {
@@ -152,7 +177,7 @@ impl Reader {
         let mut sums = [Notional::ZERO; 3];
         let mut bucket_end = None;
         for series in &self.series {
-            let (own, days) = self.judge(series, now);
+            let (own, days) = series.judge(self.settle_ns, now);
             judged = worse(judged, own);
             for (sum, bucket) in sums.iter_mut().zip(days) {
                 match sum.checked_add(bucket.map_or(Notional::ZERO, |bucket| bucket.usd)) {
@@ -183,30 +208,6 @@ impl Reader {
     /// Whether yesterday's value is still not there at noon: somebody should know.
     pub fn is_late(&self, now: Time) -> bool {
         now.since(now.day_start()) >= LATE_NS && self.sample(now).state == SourceState::Stale
-    }
-
-    /// State of one protocol and its days: the steps of section 3.4, the most telling fault first.
-    fn judge(&self, series: &Series, now: Time) -> (Judged, Days) {
-        use {SourceReason as Why, SourceState as State};
-        let yesterday = now.utc_day() - 1;
-        let closed = || series.days.iter().rev().copied().find(|bucket| bucket.day <= yesterday);
-        let of_day = |day: i64| series.days.iter().rev().copied().find(|bucket| bucket.day == day);
-        let newest = closed();
-        let before = newest.and_then(|newest| of_day(newest.day - 1));
-        let older = newest.and_then(|newest| of_day(newest.day - 2));
-        let is_settled = now.since(now.day_start()) >= self.settle_ns;
-        let judged = match (series.fault, newest, before) {
-            (Some(fault), ..) => fault,
-            (None, None, _) => (State::Missing, Why::NoValue),
-            (None, Some(newest), _) if newest.day < yesterday => (State::Stale, Why::TooOld),
-            (None, Some(_), _) if !is_settled => (State::Stale, Why::Settling),
-            (None, Some(_), _) if series.torn_on == Some(now.utc_day()) => (State::Suspect, Why::Contradiction),
-            (None, Some(newest), _) if newest.usd.0 == 0 => (State::Missing, Why::NoValue),
-            (None, Some(_), None) => (State::Missing, Why::NoValue),
-            (None, Some(newest), Some(before)) if newest.usd == before.usd => (State::Filled, Why::Repeated),
-            (None, Some(newest), Some(before)) => plausible(newest, before, series.totals),
-        };
-        (judged, [newest, before, older])
     }
 }
 

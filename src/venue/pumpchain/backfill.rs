@@ -8,7 +8,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::buckets::{Buckets, WINDOW_BUCKETS, complete_before};
+use super::buckets::{Buckets, E17_PER_E8, WINDOW_BUCKETS, complete_before};
 use super::{Program, USDC_TEXT, Venues, WSOL_TEXT};
 use crate::types::chain::{BUCKET_NS, BUCKET_S, BucketSource, VolumeBucket};
 use crate::types::time::NANOS_PER_SEC;
@@ -23,8 +23,6 @@ pub(super) const HOUR_BUCKETS: i64 = HOUR_S / BUCKET_S;
 const ROWS_MAX: usize = 1_200;
 /// An hour is asked for when it has been over for so long.
 const SETTLED_NS: i64 = 15 * 60 * NANOS_PER_SEC;
-/// 1e-8 USD in 1e-17 USD.
-const E17_PER_E8: i128 = 1_000_000_000;
 
 /// Volume of a span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -25,7 +25,7 @@ const USDC_E6_MAX: u64 = 1_000_000_000_000_000;
 /// 1e-6 USD in 1e-17 USD.
 const E17_PER_E6: i128 = 100_000_000_000;
 /// 1e-8 USD in 1e-17 USD.
-const E17_PER_E8: i128 = 1_000_000_000;
+pub(super) const E17_PER_E8: i128 = 1_000_000_000;
 /// A dollar in 1e-17 USD.
 const E17_PER_USD: i128 = 100_000_000_000_000_000;
 /// Minutes whose price is kept: more than an event may be old.

@@ -6,7 +6,7 @@
 //! volume. So windows mixed that unevenly are believed only if the hands agreed where both counted.
 
 use super::backfill::{HOUR_BUCKETS, HOUR_S, HourRow};
-use super::buckets::{Buckets, WINDOW_BUCKETS, complete_before};
+use super::buckets::{Buckets, E17_PER_E8, WINDOW_BUCKETS, complete_before};
 use crate::types::Time;
 use crate::types::chain::{BUCKET_NS, BucketSource};
 use crate::types::time::NANOS_PER_SEC;
@@ -20,8 +20,6 @@ const APART_MAX_PCT: i128 = 10;
 /// By how much their shares of the two windows' volume may differ: a hand that counts a third less feigns a fall of less
 /// than 4 % then.
 const LOPSIDED_PCT: i128 = 10;
-/// 1e-8 USD in 1e-17 USD.
-const E17_PER_E8: i128 = 1_000_000_000;
 /// An hour is compared when it has been over for so long: who indexes late tells it too low at first.
 const INDEXED_NS: i64 = 3_600 * NANOS_PER_SEC;
 
