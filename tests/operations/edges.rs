@@ -8,6 +8,13 @@ use crate::rig::{Bot, House, OPS_TOKEN, PATIENCE, cents, steered};
 
 const DAY_NS: i64 = 86_400_000_000_000;
 
+/// A house whose second tranche comes long after its test: what is told of the first may come late.
+fn one_tranche(name: &str) -> House {
+    let mut house = House::new(name);
+    house.set("execution", "tranche_window", "\"3h\"");
+    house
+}
+
 /// Waits for the order that an entry is.
 fn enters(house: &House, bot: &mut Bot) {
     bot.next("ORDER_SENT", |line| line["verb"] == "place");
@@ -24,7 +31,7 @@ fn days(house: &House, dollars: [&str; 2]) {
 
 #[test]
 fn news_lock_refuses_entries_until_a_reload_opens_it() {
-    let mut house = House::new("news");
+    let mut house = one_tranche("news");
     house.set("risk", "news_lock", "true");
     let (mut bot, _) = house.open();
     let refused = bot.line("REFUSED");
@@ -129,7 +136,7 @@ fn a_volume_source_that_is_not_ok_lets_nothing_enter_until_it_is() {
 }
 
 fn holds_back(state: FeedState, told: &str) {
-    let house = House::new(&format!("volume-{state:?}"));
+    let house = one_tranche(&format!("volume-{state:?}"));
     house.venue.fault(Fault::Llama(state));
     let (mut bot, ops) = house.open();
     let others_hold = |line: &Value| {
@@ -149,7 +156,7 @@ fn holds_back(state: FeedState, told: &str) {
 
 #[test]
 fn a_drop_of_exactly_30_percent_does_not_enter_and_a_dollar_more_does() {
-    let house = House::new("drop");
+    let house = one_tranche("drop");
     days(&house, ["70000000", "100000000"]);
     let (mut bot, _) = house.open();
     let rules = bot.held_back_by("volume_drop");
@@ -173,6 +180,7 @@ fn an_rsi_of_exactly_45_does_not_enter_and_a_hair_below_does() {
     scenario.history.candles = 500;
     scenario.history.interval_ns = 3_600_000_000_000; // an hour: none ends during the test
     let mut house = House::with("rsi", scenario, None);
+    house.set("execution", "tranche_window", "\"3h\"");
     house.set("thresholds", "candle", "\"1h\"");
     let (mut bot, _) = house.open();
     let rules = bot.held_back_by("rsi");
@@ -188,7 +196,7 @@ fn an_rsi_of_exactly_45_does_not_enter_and_a_hair_below_does() {
 
 /// An engine before a top of book that only the test moves.
 fn quoted(name: &str, bid: i64, ask: i64) -> (House, Bot) {
-    let mut house = House::new(name);
+    let mut house = one_tranche(name);
     house.set("feeds.stale_after_ms", "binance_bbo", "60000"); // nothing moves it in between
     let (bot, _) = house.open();
     assert!(house.venue.wait_for(PATIENCE, |snapshot| snapshot.stream_clients == 1).1, "it listens");
