@@ -36,7 +36,7 @@ max_trade_risk = 0.05
 stop_loss = 155
 slippage_kill_bps = 100
 [execution]
-tranche_window = "3s"
+tranche_window = "6s"
 take_profit_1 = "163.5"
 take_profit_2 = "166"
 [feeds]

@@ -5,7 +5,8 @@
 use crate::types::Time;
 use crate::types::time::NANOS_PER_SEC;
 
-/// Reads `2026-11-22T09:55:11.000Z`, with any number of decimals or none, `Z` or `+00:00`; `None` for anything else.
+/// Reads `2026-11-22T09:55:11.000Z`, with any number of decimals or none, and `Z`, `+00:00` or, as query services print it,
+/// ` UTC` behind them; `None` for anything else.
 pub fn rfc3339(text: &str) -> Option<Time> {
     let bytes = text.as_bytes();
     let number = |from: usize, len: usize| -> Option<i64> {
@@ -35,7 +36,7 @@ pub fn rfc3339(text: &str) -> Option<Time> {
 
 /// Nanoseconds of `.123Z`, and that nothing but UTC follows.
 fn fraction(rest: &str) -> Option<i64> {
-    let clock = rest.strip_suffix('Z').or_else(|| rest.strip_suffix('z')).or_else(|| rest.strip_suffix("+00:00"))?;
+    let clock = ["Z", "z", "+00:00", " UTC"].iter().find_map(|zone| rest.strip_suffix(zone))?;
     if clock.is_empty() {
         return Some(0);
     }
@@ -86,6 +87,7 @@ mod tests {
             ("2026-11-22T09:55:11.000Z", 0),
             ("2026-11-22T09:55:11Z", 0),
             ("2026-11-22 09:55:11+00:00", 0),
+            ("2026-11-22 09:55:11.000 UTC", 0),
             ("2026-11-22T09:55:11.5Z", 500_000_000),
             ("2026-11-22T09:55:11.1234567899Z", 123_456_789),
         ] {

@@ -182,13 +182,14 @@ fn slots_of_the_bus_are_slots_and_their_silence_is_told() {
     let Some(server) = Nats::start(&[]) else { return };
     let mut house = house("bus-slots", &server);
     house.set("feeds", "nats_streams", "[\"solana_slot\", \"defillama\"]");
-    house.set("feeds.stale_after_ms", "solana_slot", "500");
+    house.set("feeds.stale_after_ms", "solana_slot", "3000");
     let (mut bot, ops) = house.open();
     server.wait_for_subscriber("svb.feed.*");
     ops.until("/readyz", |_, body| body.contains("stream solana_slot has not come up yet"));
     assert_eq!(house.venue.snapshot().solana_clients, 0, "the node is left alone");
+    let mut peer = Peer::connect(&server);
     let slot = json!({ "ts": now().0, "slot": 300_000_017_u64, "parent": 300_000_016_u64, "root": 299_999_985_u64 });
-    Peer::connect(&server).publish("svb.feed.solana_slot", slot.to_string().as_bytes());
+    peer.publish("svb.feed.solana_slot", slot.to_string().as_bytes());
     bot.next("STREAM_UP", |line| line["stream"] == "solana_slot");
     bot.next("STREAM_DOWN", |line| line["stream"] == "solana_slot" && line["state"] == "stale");
     ops.until("/metrics", |_, body| body.contains("\nsvb_slot 300000017\n"));

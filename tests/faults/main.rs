@@ -18,5 +18,7 @@ mod proof;
 mod rig;
 mod session;
 mod soak;
+#[path = "../scenarios/stillness.rs"]
+mod stillness;
 mod trial;
 mod wires;

@@ -3,12 +3,12 @@
 use sol_volume_bot::sim::server::{DexState, JupiterState};
 use sol_volume_bot::sim::server::{Fault, FeedState};
 
-use crate::desk::{FURTHER, all};
+use crate::desk::{FURTHER, all_patient};
 use crate::rig::price;
 
 #[test]
 fn targets_and_stop_work_while_every_feed_but_the_exchange_is_dead() {
-    let rig = all();
+    let rig = all_patient();
     rig.enter();
     rig.entered(3);
     for fault in [

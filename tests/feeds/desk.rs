@@ -35,6 +35,8 @@ chain_scope = "curve+amm"
 optional = []
 coingecko_poll = "1s"
 jupiter_quotes_per_minute = 1200
+[execution]
+tranches = 1
 [feeds.stale_after_ms]
 binance_bbo = 1000
 binance_depth = 1000
@@ -59,6 +61,15 @@ bitquery = "{http}/bitquery"
 /// The rig with every feed on, started and ready.
 pub fn all() -> Rig {
     let mut rig = built(&[], |_| {});
+    rig.start();
+    rig
+}
+
+/// The same with all three tranches, for a story in which nothing falls silent by chance: its limits outlast a machine
+/// that stands still.
+pub fn all_patient() -> Rig {
+    let long = [" = 1000\n", " = 1500\n", " = 2000\n"].map(|short| (short, " = 4000\n"));
+    let mut rig = built(&[&long[..], &[("tranches = 1", "tranches = 3")]].concat(), |_| {});
     rig.start();
     rig
 }

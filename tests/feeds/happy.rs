@@ -1,11 +1,11 @@
 //! A whole round trip on the chain's own volume, with its provenance, and a restart that goes on counting.
 
-use crate::desk::{FURTHER, all};
+use crate::desk::{FURTHER, all_patient};
 use crate::rig::price;
 
 #[test]
 fn the_counted_volume_confirmed_by_another_source_enters_and_says_where_it_comes_from() {
-    let mut rig = all();
+    let mut rig = all_patient();
     let status = rig.status();
     for stream in FURTHER {
         assert_eq!(status["streams"][stream]["state"], "up", "{stream}");

@@ -16,4 +16,6 @@ mod quiet;
 #[allow(dead_code)] // the scenarios use the rest of it
 #[path = "../scenarios/rig.rs"]
 mod rig;
+#[path = "../scenarios/stillness.rs"]
+mod stillness;
 mod views;

@@ -78,7 +78,7 @@ fn learn_pid(bot: &mut Bot) {
 /// The line that says what cannot be written.
 fn fatal(bot: &mut Bot, what: &str) -> String {
     let told = |line: &Value| line["msg"].as_str().is_some_and(|msg| msg.contains(what));
-    bot.next("FATAL", told)["msg"].to_string()
+    bot.said("FATAL", told)["msg"].to_string()
 }
 
 /// Every event of every run, in order; a hole or damage fails.
@@ -136,8 +136,8 @@ fn a_full_disk_stops_entries_keeps_the_orders_and_loses_nothing() {
     bot.next("FILL", |line| line["side"] == "sell");
 
     tell(&mut bot, "free");
-    bot.line("FREE");
-    bot.line("LEDGER_OK");
+    bot.said("FREE", |_| true);
+    bot.said("LEDGER_OK", |_| true);
     let log = every_fill_is_kept(&house, bot).stdout;
     assert!(log.contains("engine.db: cannot be written: database or disk is full"), "{log}");
     assert!(log.contains(".svj: no room to go on: "), "{log}");
@@ -158,7 +158,7 @@ fn a_run_that_ends_on_a_full_disk_says_so_and_the_next_one_learns_the_fills_from
     assert!(house.venue.wait_for(PATIENCE, |snapshot| snapshot.open_lists.len() == 2).1);
     tell(&mut bot, "fill");
     bot.line("FULL");
-    bot.line("FATAL");
+    fatal(&mut bot, "");
     house.venue.set_mid(cents(16_460)); // + 2 %: a fill that only memory and the log know
     bot.next("FILL", |line| line["side"] == "sell");
     tell(&mut bot, "again");
@@ -200,8 +200,8 @@ fn a_full_disk_under_the_journal_alone_stops_entries_and_the_journal_misses_noth
     bot.next("FILL", |line| line["side"] == "sell");
 
     tell(&mut bot, "free");
-    bot.line("FREE");
-    assert_eq!(bot.line("JOURNAL_OK")["entries_lost"], 0);
+    bot.said("FREE", |_| true);
+    assert_eq!(bot.said("JOURNAL_OK", |_| true)["entries_lost"], 0);
     every_fill_is_kept(&house, bot);
     let is_fill = |entry: &&Entry| {
         matches!(entry, Entry::Event(event)

@@ -1,6 +1,7 @@
 //! The guard: a frozen, dead or losing engine's entries go, its position is sold if asked for; a living one is left alone.
 
 use crate::rig::{Bot, House, PATIENCE, TELEGRAM_TOKEN, program, run_to_end};
+use crate::stillness::{Stillness, outside_ns};
 use sol_volume_bot::sim::scenario::{DEMO_ED25519_KEY, DEMO_ED25519_PEM, DEMO_HMAC_KEY, DEMO_HMAC_SECRET};
 use sol_volume_bot::sim::server::{Fault, Snapshot};
 use sol_volume_bot::sys::clock::Clock;
@@ -119,12 +120,13 @@ fn a_frozen_engines_entries_are_cancelled_in_time_and_its_protective_orders_stay
     let mut engine = watched.engine();
     let mut guard = watched.guard();
     watched.rest_a_buy("by-hand");
+    let stillness = Stillness::watch(watched.clock);
     let frozen = watched.clock.now();
     engine.signal(libc::SIGSTOP);
     watched.rest_an_entry(1);
     watched.rest_an_entry(2);
     let at = watched.entries_are_gone();
-    let after_ms = watched.last_cancel().since(frozen) / NANOS_PER_MILLI;
+    let after_ms = outside_ns(&stillness.spans(), frozen, watched.last_cancel()) / NANOS_PER_MILLI;
     let act = guard.line("GUARD_ACT");
     println!("the last cancel arrived {after_ms} ms after SIGSTOP, patience {SILENCE_MS} ms: {act}");
     assert_eq!(act["cause"], "frozen");

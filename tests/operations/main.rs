@@ -12,6 +12,8 @@ mod rig;
 mod secrets;
 mod signals;
 mod starts;
+#[path = "../scenarios/stillness.rs"]
+mod stillness;
 mod supervision;
 mod tls;
 mod watching;

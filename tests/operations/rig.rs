@@ -173,6 +173,13 @@ impl Bot {
     pub fn line(&mut self, event: &str) -> Value {
         self.next(event, |_| true)
     }
+    /// A line of this event, wherever in the log: what several threads tell comes in no order. `next` goes on where it was.
+    pub fn said(&mut self, event: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let seen = std::mem::take(&mut self.seen);
+        let line = self.next(event, wanted);
+        self.seen = seen;
+        line
+    }
     /// The next NO_OP whose only rule that fails is `rule`: everything else would let it enter.
     pub fn held_back_by(&mut self, rule: &str) -> Value {
         let line = self.next("NO_OP", |line| line["msg"] == format!("not holding: {rule}"));
@@ -282,7 +289,8 @@ impl House {
         ] {
             self.set("endpoints", key, &format!("{url:?}"));
         }
-        self.set("execution", "tranche_window", "\"3s\"");
+        self.set("execution", "tranche_window", "\"6s\"");
+        self.set("feeds.stale_after_ms", "binance_bbo", "10000"); // a book that stands still, on a machine that may
         for peer in ["kraken_ws", "jupiter", "coingecko"] {
             self.set("endpoints", peer, "\"\""); // further feeds have tests of their own
         }

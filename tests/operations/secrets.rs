@@ -113,8 +113,8 @@ fn troubled_run(house: &House, seen: &mut Seen) {
     house.venue.fault(Fault::SwallowAnswers(1));
     assert_eq!(ops.post("/api/pause", Some("not-the-token-at-all")), 401);
     assert_eq!(ops.post("/api/pause", Some(OPS_TOKEN)), 202);
-    bot.line("PAUSE");
-    bot.line("ALERT_FAILED");
+    bot.said("PAUSE", |_| true);
+    bot.said("ALERT_FAILED", |_| true);
     bot.signal(libc::SIGHUP);
     bot.line("RELOAD");
     for path in ["/metrics", "/api/status", "/readyz", "/healthz", "/", "/nothing"] {

@@ -197,7 +197,7 @@ fn what_was_recorded_is_replayed_and_served_and_an_engine_runs_on_it() {
     let folder = Folder::new("verbs");
     let live = live();
     let file = record(&folder, &live);
-    let some = ["record", "--config", "record.toml", "--out", "some", "--streams", "solana,pumpfun", "--for", "1s"];
+    let some = ["record", "--config", "record.toml", "--out", "some", "--streams", "solana,pumpfun", "--for", "3s"];
     let told = to_end(&folder, &some);
     assert_eq!(told.status.code(), Some(0), "{}", text(&told.stderr));
     let names: Vec<String> = summary(&told)["sources"].as_object().expect("sources").keys().cloned().collect();

@@ -18,4 +18,6 @@ mod questions;
 #[allow(dead_code)] // the scenarios use the rest of it
 #[path = "../scenarios/rig.rs"]
 mod rig;
+#[path = "../scenarios/stillness.rs"]
+mod stillness;
 mod tape;

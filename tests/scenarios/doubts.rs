@@ -42,14 +42,16 @@ fn an_oco_answered_with_1007_although_it_stands_is_not_doubled() {
 
 #[test]
 fn an_entry_answered_with_1007_that_did_not_execute_is_asked_about_and_never_resent() {
-    let rig = Rig::run("execution.tranche_window = '3s'"); // the doubt ends 1.25 s after its order, between two tranches
+    let rig = Rig::run("execution.tranche_window = '9s'");
     rig.venue.fault(Fault::TimeoutNotExecuted(1));
     rig.enter();
     rig.line("ORDER_UNKNOWN", |line| line["purpose"] == "ENTRY");
+    rig.venue.fault(Fault::Unavailable(u32::MAX)); // no question is answered: the doubt lasts over tranche 2
     rig.until("the doubt to be told", |rig| rig.metric("svb_orders_unknown", "") == 1.0);
     assert_eq!(rig.http("/readyz").0, 503);
     rig.line("REFUSED", |line| line["rule"] == "unknown_order" && line["tranche"] == 2);
     assert_eq!(rig.venue.snapshot().coins("SOL"), Qty::ZERO);
+    rig.venue.fault(Fault::Unavailable(0));
     rig.line("ORDER_REJECTED", |line| line["purpose"] == "ENTRY");
     rig.entered(2);
     assert_eq!(rig.entries().len(), 2, "the lost one and the last tranche");

@@ -38,7 +38,7 @@ fn partial_fills_in_each_tranche_are_protected_at_once_and_the_rest_is_carried_o
 
 #[test]
 fn an_ioc_whose_price_ran_away_expires_whole_and_the_next_tranche_takes_its_share() {
-    let rig = Rig::run("");
+    let rig = Rig::run("feeds.stale_after_ms.binance_bbo = 20000");
     rig.enter();
     let first = rig.entered(1).coins("SOL");
     rig.venue.fault(Fault::MuteStream(TICKER.to_owned()));

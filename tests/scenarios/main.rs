@@ -12,3 +12,4 @@ mod proof;
 mod restart;
 #[allow(dead_code)] // `tests/faults` uses the rest of it
 mod rig;
+mod stillness;

@@ -8,7 +8,7 @@ const TICKER: &str = "solusdt@bookTicker";
 
 #[test]
 fn a_mute_ticker_is_named_stops_entries_and_heals() {
-    let rig = Rig::run("feeds.stale_after_ms.binance_bbo = 500");
+    let rig = Rig::run("feeds.stale_after_ms.binance_bbo = 4000");
     rig.venue.fault(Fault::MuteStream(TICKER.to_owned()));
     rig.line("STREAM_DOWN", |line| line["stream"] == "binance_bbo");
     rig.until("not ready", |rig| rig.http("/readyz").0 == 503);
@@ -26,7 +26,7 @@ fn a_mute_ticker_is_named_stops_entries_and_heals() {
 
 #[test]
 fn exits_work_while_the_ticker_is_mute() {
-    let rig = Rig::run("feeds.stale_after_ms.binance_bbo = 500");
+    let rig = Rig::run("feeds.stale_after_ms.binance_bbo = 4000");
     rig.enter();
     rig.entered(3);
     rig.venue.fault(Fault::MuteStream(TICKER.to_owned()));
@@ -55,7 +55,7 @@ fn a_cut_user_stream_is_subscribed_again_and_what_happened_meanwhile_is_known() 
 
 #[test]
 fn connections_that_fall_silent_without_closing_are_named_and_a_new_one_heals_each() {
-    let rig = Rig::run("feeds.stale_after_ms = { binance_bbo = 500, solana_slot = 500 }");
+    let rig = Rig::run("feeds.stale_after_ms = { binance_bbo = 4000, solana_slot = 4000 }");
     rig.enter();
     rig.entered(3);
     rig.venue.fault(Fault::HalfOpen);

@@ -7,6 +7,7 @@ use sol_volume_bot::sim::server::{Handle, Snapshot};
 use sol_volume_bot::types::{Price, Qty, Side, Time};
 
 use crate::books::{Books, coins, money, px};
+use crate::stillness::outside_ns;
 
 /// Smallest order value the venue takes, 1e-8 USDT: less is dust.
 const NOTIONAL_MIN: i128 = 5 * 100_000_000;
@@ -36,7 +37,7 @@ pub struct Record<'a> {
     pub venue: &'a Handle,
     pub config: &'a toml::Table,
     pub blind_ms: i64,
-    /// When no engine could guard the coins.
+    /// When no engine could guard the coins, in order of their beginnings.
     pub outages: &'a [(Time, Time)],
 }
 
@@ -116,9 +117,10 @@ impl Record<'_> {
         for event in self.venue.history() {
             let AccountEvent::Execution(execution) = event else { continue };
             if let Some(since) = naked_since
-                && self.guardable_ns(since, execution.at) > allowed_ns
+                && let bare_ns = outside_ns(self.outages, since, execution.at)
+                && bare_ns > allowed_ns
             {
-                let ms = self.guardable_ns(since, execution.at) / 1_000_000;
+                let ms = bare_ns / 1_000_000;
                 return Err(format!("coins had no live stop for {ms} ms, until {execution:?}"));
             }
             now.apply(&execution);
@@ -134,12 +136,6 @@ impl Record<'_> {
             Some(_) => Err(format!("coins are left without a stop: {} lamports, stops {:?}", now.coins, now.stops)),
             None => Ok(()),
         }
-    }
-
-    /// Time between two instants in which an engine was there.
-    fn guardable_ns(&self, from: Time, to: Time) -> i64 {
-        let overlap = |&(start, end): &(Time, Time)| to.min(end).since(from.max(start)).max(0);
-        to.since(from) - self.outages.iter().map(overlap).sum::<i64>()
     }
 
     /// After a buy: what would be lost at the stop, fees included, is within the share of equity that may be lost.

@@ -22,6 +22,7 @@ use sol_volume_bot::types::{Price, Time};
 
 use crate::books::Books;
 use crate::proof;
+use crate::stillness::{Stillness, outside_ns};
 
 /// Longest wait for anything that must happen; a test that needs it has failed.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -73,7 +74,7 @@ stop_loss      = 155
 naked_ms_max   = 500
 slippage_kill_bps = 100
 [execution]
-tranche_window = "3s"
+tranche_window = "6s" # two seconds between tranches: a shared machine may stand still for one
 take_profit_1  = "163.5"
 take_profit_2  = "166"
 [feeds] # the trade itself; every further feed has tests of its own
@@ -126,6 +127,7 @@ pub struct Rig {
     past: String,
     /// The account before the first start.
     before: Snapshot,
+    stillness: Stillness,
 }
 
 impl Rig {
@@ -154,7 +156,8 @@ impl Rig {
         std::fs::write(dir.join("config.toml"), config.to_string()).expect("a writable folder");
         write_secrets(&dir.join(".env"), &venue);
         let before = venue.snapshot();
-        Rig { venue, config, blind_ms: 0, outages: Vec::new(), clock, dir, engine: None, past: String::new(), before }
+        let (outages, past, stillness) = (Vec::new(), String::new(), Stillness::watch(clock));
+        Rig { venue, config, blind_ms: 0, outages, clock, dir, engine: None, past, before, stillness }
     }
     /// [`Rig::open`] and [`Rig::start`] with the plain scenario.
     pub fn run(overrides: &str) -> Rig {
@@ -218,6 +221,14 @@ impl Rig {
     /// How the child has ended, if it has.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.engine.as_mut().expect("the child was started").child.try_wait().expect("a child of ours")
+    }
+    /// Time since `from` in which the machine did not stand still, ns.
+    pub fn awake_ns(&self, from: Time) -> i64 {
+        outside_ns(&self.stillness.spans(), from, self.clock.now())
+    }
+    /// Whether it did stand still since.
+    pub fn stood_still(&self, from: Time) -> bool {
+        self.stillness.spans().iter().any(|span| span.1 > from)
     }
     /// The outage is over now.
     pub fn outage_over(&mut self) {
@@ -322,7 +333,10 @@ impl Rig {
         let is_safe = |now: &Snapshot| !now.open_lists.is_empty() && proof::is_protected(now);
         self.until("all coins protected and booked", |rig| {
             let now = rig.venue.snapshot();
-            is_safe(&now) && rig.status()["position"] == now.coins("SOL").to_string()
+            let own = rig.status();
+            is_safe(&now)
+                && own["position"] == now.coins("SOL").to_string()
+                && own["orders_open"] == now.open_orders.len()
         });
         self.venue_until("all coins protected", is_safe)
     }
@@ -356,12 +370,14 @@ impl Rig {
     /// [`Rig::stop`], then the ledger, or what did not hold.
     pub fn checked_stop(&mut self) -> Result<Books, String> {
         let books = self.stop();
+        let mut outages = [&self.outages[..], &self.stillness.spans()].concat();
+        outages.sort_unstable();
         let record = proof::Record {
             before: &self.before,
             venue: &self.venue,
             config: &self.config,
             blind_ms: self.blind_ms,
-            outages: &self.outages,
+            outages: &outages,
         };
         record.check(&books).map(|()| books)
     }

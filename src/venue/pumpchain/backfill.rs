@@ -15,6 +15,7 @@ use crate::types::time::NANOS_PER_SEC;
 use crate::types::{Notional, Price, Qty, Time};
 use crate::venue::DecodeError;
 use crate::venue::usd::{syntax_at, usd_in};
+use crate::venue::utc::rfc3339;
 
 /// Length of an hour, seconds; buckets in it.
 pub(super) const HOUR_S: i64 = 3_600;
@@ -148,32 +149,6 @@ fn merged(mut rows: Vec<HourRow>) -> Vec<HourRow> {
     sums
 }
 
-/// The last year that nanoseconds since 1970 reach the end of.
-const YEAR_MAX: i64 = 2_261;
-
-/// `2026-11-22T07:00:00Z`, `2026-11-22 07:00:00.000 UTC`: seconds since 1970; what stands behind the seconds is left.
-pub(super) fn utc_seconds(text: &str) -> Option<i64> {
-    let bytes = text.as_bytes();
-    let marks = [(4, b'-'), (7, b'-'), (13, b':'), (16, b':')];
-    let is_shaped = marks.iter().all(|(at, mark)| bytes.get(*at) == Some(mark));
-    if !is_shaped || !matches!(bytes.get(10), Some(b'T' | b' ')) {
-        return None;
-    }
-    let number = |from: usize, to: usize| -> Option<i64> {
-        let digits = bytes.get(from..to)?;
-        digits.iter().try_fold(0, |sum, digit| digit.is_ascii_digit().then(|| sum * 10 + i64::from(digit - b'0')))
-    };
-    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
-    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
-    let is_sound = (1970..=YEAR_MAX).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
-    if !is_sound || hour > 23 || minute > 59 || second > 59 {
-        return None;
-    }
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) }; // years from March on
-    let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1 - 719_468;
-    Some(days * 86_400 + hour * 3_600 + minute * 60 + second)
-}
-
 /// Whether a row lies on the grid and, by `till`, is over.
 fn is_over(row: &HourRow, till: Time) -> bool {
     row.start.0.rem_euclid(BUCKET_NS) == 0 && row.end() <= till
@@ -283,8 +258,8 @@ pub mod bitquery {
             let (start, span_s) = match row.block {
                 None => (since, till.since(since) / NANOS_PER_SEC),
                 Some(block) => {
-                    let at_s = utc_seconds(&block.time).ok_or(DecodeError::Missing { name: "Time" })?;
-                    (Time(at_s * NANOS_PER_SEC), grain.span_s())
+                    let start = rfc3339(&block.time).ok_or(DecodeError::Missing { name: "Time" })?;
+                    (start, grain.span_s())
                 }
             };
             let row = HourRow { start, span_s, usd, trades };
@@ -337,12 +312,12 @@ pub mod dune {
         let listed = read.result.and_then(|result| result.rows).ok_or(DecodeError::Missing { name: "rows" })?;
         let mut rows = Vec::with_capacity(listed.len().min(ROWS_MAX));
         for row in listed.into_iter().take(ROWS_MAX) {
-            let at_s = utc_seconds(&row.hour).ok_or(DecodeError::Missing { name: "hour" })?;
+            let start = rfc3339(&row.hour).ok_or(DecodeError::Missing { name: "hour" })?;
             let usd = row.usd.map_or(Ok(None), |usd| usd_in(body, usd))?.unwrap_or(Notional::ZERO);
             if usd.0 < 0 {
                 return Err(DecodeError::Contradiction { name: "usd" }.into());
             }
-            rows.push(HourRow { start: Time(at_s * NANOS_PER_SEC), span_s: HOUR_S, usd, trades: 0 });
+            rows.push(HourRow { start, span_s: HOUR_S, usd, trades: 0 });
         }
         let mut rows = merged(rows);
         let newest = rows.last().map(|row| row.start);
