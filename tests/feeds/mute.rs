@@ -27,18 +27,21 @@ fn mute(stream: &str, named: &'static [&'static str], limit_ms: i64) -> Trouble 
     trouble(Fault::MuteStream(name.clone()), Fault::UnmuteStream(name), named, limit_ms)
 }
 
-/// Gives the rule that held the entry back; again where the machine stood still meanwhile and everything was silent.
-fn suffer(rig: &Rig, trouble: &Trouble) -> String {
+/// The entry is held back by that rule. Once more where another one was first because the machine stood still and
+/// everything was silent.
+fn refused_by(rule: &str, rig: &Rig, trouble: &Trouble) {
     loop {
         let began = rig.clock.now();
-        let rule = suffer_once(rig, trouble);
-        if !rig.stood_still(began) {
-            return rule;
+        let first = suffer(rig, trouble);
+        if first == rule {
+            return;
         }
+        assert!(rig.stood_still(began), "{:?}: {first} and not {rule}\n{}", trouble.on, rig.story());
     }
 }
 
-fn suffer_once(rig: &Rig, trouble: &Trouble) -> String {
+/// Gives the rule that held the entry back.
+fn suffer(rig: &Rig, trouble: &Trouble) -> String {
     let began = rig.clock.now();
     rig.venue.fault(trouble.on.clone());
     rig.until("named", |rig| trouble.named.iter().all(|stream| rig.names(stream)));
@@ -60,7 +63,7 @@ fn each_stream_of_the_traded_exchange_and_the_slots_is_named_and_refused_while_m
         (trouble(Fault::StallSlots(true), Fault::StallSlots(false), &["solana_slot"], 1_000), "stale_feed"),
         (trouble(Fault::MuteWsApi(true), Fault::MuteWsApi(false), &["binance_user"], 10_000), "stale_feed"),
     ] {
-        assert_eq!(suffer(&rig, &what), rule, "{:?}", what.on);
+        refused_by(rule, &rig, &what);
     }
     rig.venue.fault(Fault::CutUserStream);
     rig.line("STREAM_DOWN", |line| line["stream"] == "binance_user");
@@ -89,7 +92,7 @@ fn candles_that_stop_are_named_and_refused() {
         scenario.market.noise_ticks = 1;
     });
     rig.start();
-    assert_eq!(suffer(&rig, &mute("kline_1s", &["binance_candle"], 3_000)), "rsi");
+    refused_by("rsi", &rig, &mute("kline_1s", &["binance_candle"], 3_000));
     rig.enter();
     rig.entered(1);
     rig.finish();
@@ -108,7 +111,7 @@ fn each_further_book_is_named_and_refused_while_mute_or_wrong() {
         trouble(Fault::Jupiter(JupiterState::Broken), Fault::Jupiter(JupiterState::Ok), &["jupiter"], 2_000),
         trouble(Fault::Jupiter(JupiterState::Garbage), Fault::Jupiter(JupiterState::Ok), &["jupiter"], 2_000),
     ] {
-        assert_eq!(suffer(&rig, &what), "stale_feed", "{:?}", what.on);
+        refused_by("stale_feed", &rig, &what);
     }
     rig.finish();
 }
@@ -124,7 +127,7 @@ fn each_volume_source_is_named_and_refused_while_it_is_gone() {
         (poll(Fault::Pump, &["pumpfun"]), "stale_feed"),
         (poll(Fault::Gecko, &["coingecko"]), "stale_feed"),
     ] {
-        assert_eq!(suffer(&rig, &what), rule, "{:?}", what.on);
+        refused_by(rule, &rig, &what);
     }
     // A source that answers but cannot be believed: its stream is up, and `/readyz` says what is lacking.
     rig.venue.fault(Fault::Llama(FeedState::Stale));

@@ -145,6 +145,7 @@ impl Ws {
                 Ok(Message::Text(text)) => return Some(serde_json::from_str(&text).expect("frames are JSON")),
                 Ok(Message::Close(_)) | Err(tungstenite::Error::ConnectionClosed) => return None,
                 Ok(_) => {}
+                Err(tungstenite::Error::Io(error)) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(tungstenite::Error::Io(error)) if error.kind() == std::io::ErrorKind::WouldBlock => {
                     panic!("nothing heard in {PATIENCE:?}")
                 }
