@@ -13,7 +13,7 @@ use crate::venue::DecodeError;
 use crate::venue::pumpchain::Program;
 use crate::venue::pumpchain::base58::KeyText;
 use crate::venue::pumpchain::logs::{FRAME_BYTES_MAX, Frame, Notification, Walker, frame};
-use crate::venue::pumpchain::trade_event::{CurveTrade, EventBuf, EventError, Quote, Trade};
+use crate::venue::pumpchain::trade_event::{CurveTrade, EventBuf, Quote, Trade};
 
 /// Bytes a line may have: a frame, a receive time before it, the line end.
 const LINE_BYTES_MAX: usize = FRAME_BYTES_MAX + 64;
@@ -93,9 +93,7 @@ impl Reader {
                 walker.walk(text, logs, program.text().as_bytes(), &mut |data| match event.trade(program, data) {
                     Ok(None) => {}
                     Ok(Some(trade)) => told(trade_json(&trade, &notification)),
-                    Err(error @ (EventError::Base64 { .. } | EventError::Short { .. } | EventError::Tail { .. })) => {
-                        errors.push(error)
-                    }
+                    Err(error) => errors.push(error),
                 })?;
             errors.iter().for_each(|error| fault(format!("{}: {error}", program.name())));
             if walk.distrusted {

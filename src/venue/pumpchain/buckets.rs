@@ -87,13 +87,11 @@ impl Slot {
 
 /// What of a window somebody else counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FilledIn {
+pub(super) struct FilledIn {
     /// Its volume, whole USD.
-    pub all: i128,
+    pub(super) all: i128,
     /// Of that, somebody else's.
-    pub theirs: i128,
-    /// Buckets of somebody else's.
-    pub buckets: usize,
+    pub(super) theirs: i128,
 }
 
 /// Sums of a window.
@@ -346,7 +344,7 @@ impl Buckets {
     }
 
     /// What somebody else counted of the newer and of the older window.
-    pub fn filled_in(&self, now: Time) -> [FilledIn; 2] {
+    pub(super) fn filled_in(&self, now: Time) -> [FilledIn; 2] {
         let middle = complete_before(now) - WINDOW_BUCKETS;
         let count = |from: i64| {
             let mut window = FilledIn::default();
@@ -354,7 +352,6 @@ impl Buckets {
                 let (is_theirs, usd) = (slot.bucket.source != BucketSource::Counted, slot.bucket.usd_e17 / E17_PER_USD);
                 window.all = window.all.saturating_add(usd);
                 window.theirs = window.theirs.saturating_add(if is_theirs { usd } else { 0 });
-                window.buckets += usize::from(is_theirs);
             }
             window
         };
