@@ -10,7 +10,7 @@ use sol_volume_bot::types::event::Bbo;
 use sol_volume_bot::types::time::{NANOS_PER_DAY, NANOS_PER_SEC};
 
 use crate::certs::Ca;
-use crate::nats::{FALLEN, Nats, Peer, TOKEN, house, now, said, until, volume, volume_at};
+use crate::nats::{FALLEN, Nats, Peer, TOKEN, house, now, until, volume, volume_at};
 use crate::rig::{Bot, House, Ops, cents, program, run_to_end};
 
 const DEFILLAMA: &str = "svb.feed.defillama";
@@ -218,7 +218,7 @@ fn the_bus_is_reached_over_tls_with_a_token_and_neither_a_wrong_token_nor_a_stra
     house.secret("NATS_TOKEN", TOKEN);
 
     let (mut bot, ops) = house.open();
-    let line = said(&mut bot, "BUS_DOWN");
+    let line = bot.said("BUS_DOWN", |_| true);
     assert!(line["msg"].as_str().is_some_and(|msg| msg.contains("endpoints.ca_file")), "{line}");
     ops.until("/metrics", |_, body| body.contains("\nsvb_bus_up 0\n"));
     assert_eq!(bot.count("BUS_UP"), 0);
@@ -226,7 +226,7 @@ fn the_bus_is_reached_over_tls_with_a_token_and_neither_a_wrong_token_nor_a_stra
 
     house.set("endpoints", "ca_file", &format!("{:?}", ca.file.display().to_string()));
     let (mut bot, ops) = house.open();
-    said(&mut bot, "BUS_UP");
+    bot.said("BUS_UP", |_| true);
     ops.until("/metrics", |_, body| body.contains("\nsvb_bus_up 1\n"));
     let ended = bot.stop();
     assert_eq!(ended.code, Some(0));
@@ -234,7 +234,7 @@ fn the_bus_is_reached_over_tls_with_a_token_and_neither_a_wrong_token_nor_a_stra
 
     house.secret("NATS_TOKEN", "another-token-than-the-server-s");
     let (mut bot, _) = house.open();
-    let line = said(&mut bot, "BUS_DOWN");
+    let line = bot.said("BUS_DOWN", |_| true);
     assert!(line["msg"].as_str().is_some_and(|msg| msg.contains("uthorization")), "{line}");
     assert_eq!(bot.count("BUS_UP"), 0);
     let ended = bot.stop();

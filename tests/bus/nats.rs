@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use sol_volume_bot::sys::clock::Clock;
 use sol_volume_bot::types::Time;
 
-use crate::rig::{Bot, House, PATIENCE};
+use crate::rig::{House, PATIENCE};
 
 /// The token of a server that asks for one.
 pub const TOKEN: &str = "bus-token-that-nobody-may-see";
@@ -188,14 +188,6 @@ impl Peer {
         });
         rx
     }
-}
-
-/// The first line of this event, however early it came.
-pub fn said(bot: &mut Bot, event: &str) -> Value {
-    until(event, || {
-        let is_there = bot.count(event) > 0;
-        bot.log.iter().find(|line| is_there && line["event"] == event).cloned()
-    })
 }
 
 /// A moment ago, so that no two clocks quarrel.

@@ -1,6 +1,6 @@
 //! A bus that dies, freezes or comes back: entries stop with their source, exits go on, and only fresh data counts.
 
-use crate::nats::{FALLEN, Nats, Peer, house, now, said, volume, volume_at};
+use crate::nats::{FALLEN, Nats, Peer, house, now, volume, volume_at};
 use crate::rig::{Bot, PATIENCE, cents};
 
 const DEFILLAMA: &str = "svb.feed.defillama";
@@ -88,7 +88,7 @@ fn a_server_that_is_not_there_at_the_start_delays_nothing_and_is_found_when_it_c
     server.kill();
     let house = house("bus-late", &server);
     let (mut bot, ops) = house.open();
-    said(&mut bot, "BUS_DOWN");
+    bot.said("BUS_DOWN", |_| true);
     ops.until("/readyz", |_, body| body.contains("stream defillama is down"));
     assert_eq!(bot.count("BUS_UP"), 0);
     server.open();

@@ -8,16 +8,16 @@ use crate::rig::{Bot, House, OPS_TOKEN, PATIENCE, cents, steered};
 
 const DAY_NS: i64 = 86_400_000_000_000;
 
-/// A house whose second tranche comes long after its test: what is told of the first may come late.
-fn one_tranche(name: &str) -> House {
-    let mut house = House::new(name);
+/// The house with a second tranche that comes long after its test: what is told of the first may come late.
+fn one_tranche(mut house: House) -> House {
     house.set("execution", "tranche_window", "\"3h\"");
     house
 }
 
-/// Waits for the order that an entry is. The venue's word: the log's lines come from several threads, in no order.
-fn enters(house: &House) {
-    house.venue.wait_for(PATIENCE, |snapshot| snapshot.received > 0);
+/// Waits for the order that an entry is.
+fn enters(house: &House, bot: &mut Bot) {
+    bot.said("ORDER_SENT", |line| line["verb"] == "place");
+    house.venue.wait_for(PATIENCE, |snapshot| snapshot.received > 0); // sent is not yet read
     assert_eq!(house.placed("order.place"), 1, "one tranche");
 }
 
@@ -30,7 +30,7 @@ fn days(house: &House, dollars: [&str; 2]) {
 
 #[test]
 fn news_lock_refuses_entries_until_a_reload_opens_it() {
-    let mut house = one_tranche("news");
+    let mut house = one_tranche(House::new("news"));
     house.set("risk", "news_lock", "true");
     let (mut bot, _) = house.open();
     let refused = bot.line("REFUSED");
@@ -41,7 +41,7 @@ fn news_lock_refuses_entries_until_a_reload_opens_it() {
     bot.signal(libc::SIGHUP);
     bot.next("RELOAD", |line| line["applied"] == true);
     assert_eq!(house.placed("order"), 0, "the lock held until now");
-    enters(&house);
+    enters(&house, &mut bot);
     assert_eq!(bot.stop().code, Some(0));
 }
 
@@ -135,7 +135,7 @@ fn a_volume_source_that_is_not_ok_lets_nothing_enter_until_it_is() {
 }
 
 fn holds_back(state: FeedState, told: &str) {
-    let house = one_tranche(&format!("volume-{state:?}"));
+    let house = one_tranche(House::new(&format!("volume-{state:?}")));
     house.venue.fault(Fault::Llama(state));
     let (mut bot, ops) = house.open();
     let others_hold = |line: &Value| {
@@ -149,13 +149,13 @@ fn holds_back(state: FeedState, told: &str) {
     assert_eq!(rule["pass"], false, "{state:?}: {rule}");
     assert_eq!(house.placed("order"), 0, "{state:?}: it entered");
     house.venue.fault(Fault::Llama(FeedState::Ok));
-    enters(&house);
+    enters(&house, &mut bot);
     assert_eq!(bot.stop().code, Some(0), "{state:?}");
 }
 
 #[test]
 fn a_drop_of_exactly_30_percent_does_not_enter_and_a_dollar_more_does() {
-    let house = one_tranche("drop");
+    let house = one_tranche(House::new("drop"));
     days(&house, ["70000000", "100000000"]);
     let (mut bot, _) = house.open();
     let rules = bot.held_back_by("volume_drop");
@@ -165,7 +165,7 @@ fn a_drop_of_exactly_30_percent_does_not_enter_and_a_dollar_more_does() {
     );
     assert_eq!(house.placed("order"), 0);
     days(&house, ["69999999", "100000000"]);
-    enters(&house);
+    enters(&house, &mut bot);
     assert_eq!(bot.stop().code, Some(0));
 }
 
@@ -178,8 +178,7 @@ fn an_rsi_of_exactly_45_does_not_enter_and_a_hair_below_does() {
     scenario.history.closes = closes;
     scenario.history.candles = 500;
     scenario.history.interval_ns = 3_600_000_000_000; // an hour: none ends during the test
-    let mut house = House::with("rsi", scenario, None);
-    house.set("execution", "tranche_window", "\"3h\"");
+    let mut house = one_tranche(House::with("rsi", scenario, None));
     house.set("thresholds", "candle", "\"1h\"");
     let (mut bot, _) = house.open();
     let rules = bot.held_back_by("rsi");
@@ -189,13 +188,13 @@ fn an_rsi_of_exactly_45_does_not_enter_and_a_hair_below_does() {
     house.write();
     bot.signal(libc::SIGHUP);
     bot.next("RELOAD", |line| line["applied"] == true);
-    enters(&house);
+    enters(&house, &mut bot);
     assert_eq!(bot.stop().code, Some(0));
 }
 
 /// An engine before a top of book that only the test moves.
 fn quoted(name: &str, bid: i64, ask: i64) -> (House, Bot) {
-    let mut house = one_tranche(name);
+    let mut house = one_tranche(House::new(name));
     house.set("feeds.stale_after_ms", "binance_bbo", "60000"); // nothing moves it in between
     let (bot, _) = house.open();
     assert!(house.venue.wait_for(PATIENCE, |snapshot| snapshot.stream_clients == 1).1, "it listens");
@@ -212,7 +211,7 @@ fn a_mid_of_exactly_160_enters_and_a_cent_below_does_not() {
     house.quote(15_999, 16_001);
     let entered = bot.line("ENTER");
     assert_eq!(entered["rules"]["support_low"]["value"], "160");
-    enters(&house);
+    enters(&house, &mut bot);
     assert_eq!(bot.stop().code, Some(0));
 }
 
@@ -226,6 +225,6 @@ fn a_mid_of_exactly_162_enters_and_a_cent_above_does_not() {
     let entered = bot.line("ENTER");
     assert_eq!(entered["rules"]["support_high"]["value"], "162");
     assert_eq!(Price::mid(cents(16_199), cents(16_201)), cents(16_200));
-    enters(&house);
+    enters(&house, &mut bot);
     assert_eq!(bot.stop().code, Some(0));
 }

@@ -10,6 +10,7 @@ use sol_volume_bot::sys::clock::Clock;
 use sol_volume_bot::types::time::NANOS_PER_SEC;
 
 use crate::rig::{Bot, Ended, House, OPS_TOKEN, Ops, PATIENCE, run_to_end};
+use crate::stillness::Stillness;
 
 /// What a word is said through.
 #[derive(Clone, Copy, Debug)]
@@ -101,11 +102,15 @@ fn the_socket_is_its_owners_alone_and_every_word_is_answered_with_what_became_of
         assert_eq!(said.code, Some(0), "{word}: {}", said.stderr);
         serde_json::from_str(&said.stdout).expect("JSON")
     };
-    // An answer waits a second for the status; said again where that was late.
-    let paused_by = |word: &str, reasons: &[&str]| -> Value {
-        let answers = (0..5).map(|_| answer(word));
-        let mut told = answers.filter(|said| said["pauses"] == serde_json::json!(reasons));
-        told.next().unwrap_or_else(|| panic!("{word} never led to {reasons:?}"))
+    // An answer waits a second for the status: said again where the machine stood still meanwhile.
+    let clock = Clock::start();
+    let stillness = Stillness::watch(clock);
+    let paused_by = |word: &str, reasons: &[&str]| loop {
+        let (began, said) = (clock.now(), answer(word));
+        if said["pauses"] == serde_json::json!(reasons) {
+            return said;
+        }
+        assert!(stillness.was_since(began), "{word} led not to {reasons:?}: {said}");
     };
     let paused = paused_by("pause", &["operator"]);
     assert_eq!((&paused["accepted"], &paused["orders_open"]), (&"pause".into(), &4.into()), "{paused}");

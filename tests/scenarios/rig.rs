@@ -228,7 +228,7 @@ impl Rig {
     }
     /// Whether it did stand still since.
     pub fn stood_still(&self, from: Time) -> bool {
-        self.stillness.spans().iter().any(|span| span.1 > from)
+        self.stillness.was_since(from)
     }
     /// The outage is over now.
     pub fn outage_over(&mut self) {

@@ -18,17 +18,16 @@ const LATE_NS: i64 = 100_000_000;
 
 type Spans = Arc<Mutex<Vec<(Time, Time)>>>;
 
-/// Watches until it is dropped.
+/// Watches until it is dropped: the thread ends at the beat that finds nobody who asks.
 pub struct Stillness {
     spans: Spans,
-    watcher: Option<thread::JoinHandle<()>>,
 }
 
 impl Stillness {
     pub fn watch(clock: Clock) -> Stillness {
         let spans = Spans::default();
         let seen = Arc::downgrade(&spans);
-        let watcher = thread::spawn(move || {
+        thread::spawn(move || {
             let mut last = clock.now();
             while let Some(spans) = seen.upgrade() {
                 let now = clock.now();
@@ -40,11 +39,15 @@ impl Stillness {
                 thread::park_timeout(BEAT);
             }
         });
-        Stillness { spans, watcher: Some(watcher) }
+        Stillness { spans }
     }
     /// The spans so far, by the clock that was given, oldest first.
     pub fn spans(&self) -> Vec<(Time, Time)> {
         self.spans.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+    /// Whether one of them ended after `from`.
+    pub fn was_since(&self, from: Time) -> bool {
+        self.spans().iter().any(|span| span.1 > from)
     }
 }
 
@@ -58,14 +61,4 @@ pub fn outside_ns(spans: &[(Time, Time)], from: Time, to: Time) -> i64 {
         }
     }
     to.since(from) - inside
-}
-
-impl Drop for Stillness {
-    fn drop(&mut self) {
-        self.spans = Spans::default();
-        if let Some(watcher) = self.watcher.take() {
-            watcher.thread().unpark();
-            drop(watcher.join());
-        }
-    }
 }

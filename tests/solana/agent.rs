@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::counting::allocations;
 use super::desk::frame_on;
 use super::server::{net, open};
+use super::states::without_silence;
 use sol_volume_bot::ring::{EventItem, LatestMid, OnFull, Receiver, RingSpec, ring};
 use sol_volume_bot::sim::server::{Fault, Handle};
 use sol_volume_bot::sys::net::{Endpoint, HttpClient, Link, LinkConfig};
@@ -92,10 +93,9 @@ fn the_agent_reads_all_endpoints_and_a_dead_one_holds_nothing_up() {
     let (rising, whole) = (desk.slots.windows(2), desk.slots.len());
     assert!(rising.clone().all(|pair| pair[1] > pair[0]), "{:?}", desk.slots);
     assert!(desk.slots[whole - 1] - desk.slots[20] >= (whole - 21) as u64);
-    let count = |wanted: StreamState| desk.states.iter().filter(|state| **state == wanted).count();
-    // One for all three endpoints, and one after each silence of a machine that stood still.
-    let wanted = (1 + count(StreamState::Stale), Some(&StreamState::Up));
-    assert_eq!((count(StreamState::Up), desk.states.last()), wanted, "{:?}", desk.states);
+    let states = without_silence(&desk.states);
+    let ups = states.iter().filter(|state| **state == StreamState::Up).count();
+    assert_eq!((ups, desk.states.last()), (1, Some(&StreamState::Up)), "{:?}", desk.states);
     server.fault(Fault::DropSolana);
     let before = desk.slots.len();
     desk.until("slots after the cut", |desk| desk.slots.len() > before + 50);

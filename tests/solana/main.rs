@@ -11,6 +11,7 @@ mod pubsub;
 mod rpc;
 mod server;
 mod session;
+mod states;
 
 #[path = "../counting/mod.rs"]
 mod counting;

@@ -1,5 +1,6 @@
 //! The built-in node, faults and all, through the house's own sockets and sessions.
 
+use super::states::without_silence;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,14 +74,6 @@ impl Feed {
         let state = |kind: &EventKind| if let EventKind::Stream(state) = kind { Some(*state) } else { None };
         self.heard.iter().filter_map(state).collect()
     }
-}
-
-/// The states of a connection, but for the silences of a machine that stood still.
-fn without_silence(feed: &Feed) -> Vec<StreamState> {
-    let mut states = feed.states();
-    states.retain(|state| *state != StreamState::Stale);
-    states.dedup();
-    states
 }
 
 fn feed_end(feed: &Feed) -> &[EventKind] {
@@ -167,7 +160,7 @@ fn skips_forks_and_steps_back_of_the_built_in_node_reach_the_ledger() {
     nodes.until("slots after it", |feed| feed.slots().len() > before + 3);
     let slots = nodes.feed.slots();
     assert!(slots.windows(2).all(|pair| pair[1].slot > pair[0].slot), "what is told rises: {slots:?}");
-    assert_eq!(without_silence(&nodes.feed), [StreamState::Up]);
+    assert_eq!(without_silence(&nodes.feed.states()), [StreamState::Up]);
 }
 
 #[test]
@@ -199,7 +192,7 @@ fn a_cut_connection_loses_its_subscription_and_comes_back_with_data() {
     server.fault(Fault::DropSolana);
     nodes.until("the end", |feed| feed.states().last() == Some(&StreamState::Down));
     nodes.until("data", |feed| feed.states().last() == Some(&StreamState::Up));
-    assert_eq!(without_silence(&nodes.feed), [StreamState::Up, StreamState::Down, StreamState::Up]);
+    assert_eq!(without_silence(&nodes.feed.states()), [StreamState::Up, StreamState::Down, StreamState::Up]);
     assert_eq!(nodes.links[0].reconnects(), 1);
 }
 
